@@ -1,0 +1,413 @@
+"""Paired differences between two conditions, and what can be said about them.
+
+A pair is one reader's two ratings of one item for one case and finding; its difference is the
+rating under the first condition of the contrast minus the rating under the second (B − A).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from study.analysis.clustered import fit_clustered, group_codes, group_means
+from study.analysis.estimate import AnalysisError, Estimate, Scope
+
+ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
+Alternative = Literal["two-sided", "greater", "less"]
+
+_ZEROS = {
+    "wilcox": "zeros dropped",
+    "pratt": "zeros ranked, then dropped (Pratt)",
+    "zsplit": "zeros ranked and split between the signs",
+}
+_FEW = 10
+
+
+class NoPairs(AnalysisError):
+    """An item that nobody rated under both conditions for one case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Paired ratings of one item.
+
+    Parameters
+    ----------
+    item, contrast
+        The item; the two conditions, the first minus the second.
+    frame
+        One row per pair: reader, case_id, finding, correctness, ``rating_1``, ``rating_2`` (under
+        the first and second condition) and ``difference``.
+    n_incomplete
+        Readings with a rating under one of the two conditions only.
+    """
+
+    item: str
+    contrast: tuple[str, str]
+    frame: pd.DataFrame
+    n_incomplete: int
+
+
+@dataclass(frozen=True)
+class SignedRank:
+    """A Wilcoxon signed-rank test.
+
+    Parameters
+    ----------
+    statistic
+        W, the smaller of ``w_plus`` and ``w_minus``; ``None`` if nothing could be ranked.
+    w_plus, w_minus
+        Sums of the ranks of positive and of negative differences (and of half the zeros' ranks
+        under ``zsplit``).
+    p_value
+        By the normal approximation with tie correction; ``None`` if nothing could be ranked.
+    n, n_nonzero
+        Differences given, and those other than 0.
+    zero_method, correction, alternative
+        As asked for.
+    note
+        Why there is no p-value, or what to mind about it.
+    """
+
+    statistic: float | None
+    w_plus: float | None
+    w_minus: float | None
+    p_value: float | None
+    n: int
+    n_nonzero: int
+    zero_method: ZeroMethod
+    correction: bool
+    alternative: Alternative
+    note: str = ""
+
+    @property
+    def method(self) -> str:
+        """The test with every choice that changes its number."""
+        return f"Wilcoxon signed-rank test, {self.choices}"
+
+    @property
+    def choices(self) -> str:
+        """Zero handling, continuity correction, approximation and side, in words."""
+        side = "" if self.alternative == "two-sided" else f", one-sided ({self.alternative})"
+        correction = "continuity correction" if self.correction else "no continuity correction"
+        return f"{_ZEROS[self.zero_method]}, {correction}, normal approximation{side}"
+
+    def to_estimate(self, scope: Scope) -> Estimate:
+        """Return W and p as an :class:`~study.analysis.estimate.Estimate`."""
+        if self.statistic is None:
+            return scope.unavailable("signed-rank W", method=self.method, note=self.note)
+        return scope.estimate(
+            "signed-rank W",
+            self.statistic,
+            p_value=self.p_value,
+            method=self.method,
+            note=self.note,
+        )
+
+
+def paired_differences(frame: pd.DataFrame, *, item: str, contrast: tuple[str, str]) -> Pairs:
+    """Pair the ratings of ``item`` on reader, case and finding.
+
+    Parameters
+    ----------
+    frame
+        Canonical ratings (:class:`study.analysis.columns.Ratings`); missing values are left out.
+    item
+        The item.
+    contrast
+        Two conditions; differences are the first minus the second.
+
+    Raises
+    ------
+    AnalysisError
+        If the item or a condition does not occur, if a reader rated the same thing in two
+        sessions under one condition.
+    NoPairs
+        If no reading has both conditions.
+    """
+    _check_contrast(frame, item, contrast)
+    key = ["reader", "case_id", "finding"]
+    rated = frame[(frame["item"] == item) & frame["value"].notna()]
+    sides = [rated[rated["condition"] == condition] for condition in contrast]
+    for condition, side in zip(contrast, sides, strict=True):
+        repeated = side.duplicated(key)
+        if repeated.any():
+            first = side[repeated].iloc[0]
+            raise AnalysisError(
+                f"Reader {first['reader']} rated case {first['case_id']}, finding "
+                f"{first['finding']}, more than once under condition {condition}; expected one "
+                "rating to pair. Keep one session."
+            )
+    left, right = (side.set_index(key) for side in sides)
+    both = left.index.intersection(right.index, sort=False)
+    if len(both) == 0:
+        raise NoPairs(
+            f"No reader rated {item!r} for one case under both {contrast[0]} and {contrast[1]}; "
+            "expected at least one pair. Wait until both sessions have readings."
+        )
+    pairs = pd.DataFrame(index=both)
+    pairs["correctness"] = left.loc[both, "correctness"]
+    pairs["rating_1"] = left.loc[both, "value"]
+    pairs["rating_2"] = right.loc[both, "value"]
+    pairs["difference"] = pairs["rating_1"] - pairs["rating_2"]
+    n_incomplete = len(left) + len(right) - 2 * len(both)
+    return Pairs(item, contrast, pairs.reset_index(), n_incomplete)
+
+
+def signed_rank(
+    differences: ArrayLike,
+    *,
+    zero_method: ZeroMethod = "wilcox",
+    correction: bool = False,
+    alternative: Alternative = "two-sided",
+) -> SignedRank:
+    """Test whether differences are symmetric about 0 (Wilcoxon 1945; Pratt 1959 for the zeros).
+
+    The p-value is the normal approximation with tie correction, as in
+    ``scipy.stats.wilcoxon(method="asymptotic")``; scipy's exact distribution is not used because it
+    is wrong with ties or zeros, which ratings always have. Differences are rounded to nine decimal
+    places before ranking so that averages over readers tie where they are equal.
+
+    Parameters
+    ----------
+    differences
+        Shape (n,), finite.
+    zero_method
+        ``wilcox`` drops zeros, ``pratt`` ranks them first and then drops them, ``zsplit`` gives
+        half of their ranks to either sign.
+    correction
+        Whether to apply the continuity correction of 1/2.
+    alternative
+        ``greater``: differences tend to be positive.
+    """
+    d = np.round(np.asarray(differences, dtype=float), 9)
+    n_nonzero = int(np.count_nonzero(d))
+
+    def result(
+        w_plus: float | None, w_minus: float | None, p_value: float | None, note: str
+    ) -> SignedRank:
+        w = None if w_plus is None or w_minus is None else min(w_plus, w_minus)
+        return SignedRank(
+            statistic=w,
+            w_plus=w_plus,
+            w_minus=w_minus,
+            p_value=p_value,
+            n=len(d),
+            n_nonzero=n_nonzero,
+            zero_method=zero_method,
+            correction=correction,
+            alternative=alternative,
+            note=note,
+        )
+
+    if n_nonzero == 0:
+        return result(None, None, None, f"All {len(d)} differences are 0: nothing to rank.")
+    w_plus, w_minus = _rank_sums(d, zero_method)
+    p_value = stats.wilcoxon(
+        d,
+        zero_method=zero_method,
+        correction=correction,
+        alternative=alternative,
+        method="asymptotic",
+    ).pvalue
+    note = (
+        f"Only {n_nonzero} differences other than 0: the normal approximation is rough."
+        if n_nonzero < _FEW
+        else ""
+    )
+    return result(w_plus, w_minus, float(p_value), note)
+
+
+def rank_biserial(differences: ArrayLike, scope: Scope) -> Estimate:
+    """Return the matched rank-biserial correlation (W₊ − W₋)/(W₊ + W₋), zeros dropped.
+
+    In [−1, 1]; positive where the first condition is rated higher (Kerby 2014,
+    doi:10.2466/11.IT.3.1).
+    """
+    method = "matched rank-biserial correlation, zeros dropped"
+    d = np.round(np.asarray(differences, dtype=float), 9)
+    if not np.any(d):
+        return scope.unavailable(
+            "rank-biserial", method=method, note=f"All {len(d)} differences are 0: nothing to rank."
+        )
+    w_plus, w_minus = _rank_sums(d, "wilcox")
+    return scope.estimate("rank-biserial", (w_plus - w_minus) / (w_plus + w_minus), method=method)
+
+
+def mean_difference(
+    differences: ArrayLike, cases: ArrayLike, scope: Scope, *, ci_level: float = 0.95
+) -> Estimate:
+    """Return the mean of the differences with an interval that treats cases as independent.
+
+    The standard error is clustered by case (CR1) with t on cases − 1 degrees of freedom; where
+    every reader read every case this is the paired t interval of the case means. It speaks for
+    the readers at hand: the variation between readers does not enter.
+
+    Parameters
+    ----------
+    differences, cases
+        Shape (n,): differences and the case of each.
+    scope
+        Population, role and counts.
+    ci_level
+        In (0, 1).
+    """
+    d = np.asarray(differences, dtype=float)
+    method = "mean of the differences, clustered by case (CR1), t with cases − 1 df"
+    _, n_clusters = group_codes(cases)
+    if n_clusters < 2:
+        return scope.estimate(
+            "mean difference",
+            d.mean(),
+            method=method,
+            note=f"Pairs of {n_clusters} case: an interval needs at least two cases.",
+        )
+    fit = fit_clustered(np.ones((len(d), 1)), d, cases)
+    p_value = fit.p_value([1.0])
+    if p_value is None or fit.standard_error([1.0]) < 1e-12:
+        return scope.estimate(
+            "mean difference",
+            d.mean(),
+            method=method,
+            note="Every case has the same difference: no variation, so no interval.",
+        )
+    _, low, high = fit.interval([1.0], ci_level)
+    return scope.estimate(
+        "mean difference",
+        d.mean(),
+        ci=(low, high),
+        ci_level=ci_level,
+        p_value=p_value,
+        df=fit.df,
+        method=method,
+    )
+
+
+def mean_difference_over_readers(
+    differences: ArrayLike, readers: ArrayLike, scope: Scope, *, ci_level: float = 0.95
+) -> Estimate:
+    """Return the mean of the readers' mean differences with a t interval over readers.
+
+    It speaks for readers like these on the cases of the study, and needs at least two readers; with
+    two it is very wide, which is the truth about two readers.
+
+    Parameters
+    ----------
+    differences, readers
+        Shape (n,): differences and the reader of each.
+    scope
+        Counts and role; population "readers like them".
+    ci_level
+        In (0, 1).
+    """
+    means = group_means(differences, *group_codes(readers))  # (readers,)
+    quantity = "mean difference over readers"
+    method = "mean of the readers' means, t with readers − 1 df; cases held fixed"
+    n = len(means)
+    value = float(means.mean())
+    if n < 2:
+        note = "One reader: readers like them cannot be spoken for."
+        return scope.unavailable(quantity, method=method, note=note)
+    error = float(means.std(ddof=1)) / float(np.sqrt(n))
+    if error < 1e-12:
+        note = "Every reader has the same mean: no variation, so no interval."
+        return scope.estimate(quantity, value, method=method, note=note)
+    reach = float(stats.t.ppf(0.5 + ci_level / 2, n - 1)) * error
+    return scope.estimate(
+        quantity,
+        value,
+        ci=(value - reach, value + reach),
+        ci_level=ci_level,
+        p_value=float(2 * stats.t.sf(abs(value) / error, n - 1)),
+        df=n - 1,
+        method=method,
+    )
+
+
+def paired_t(differences: ArrayLike, scope: Scope) -> Estimate:
+    """Return the paired t test over readings; with several readers only to be compared with."""
+    d = np.asarray(differences, dtype=float)
+    method = "paired t test over readings"
+    error = float(d.std(ddof=1)) / float(np.sqrt(len(d))) if len(d) > 1 else 0.0
+    if error < 1e-12:
+        what = "One pair" if len(d) == 1 else "All differences are equal"
+        return scope.unavailable("paired t", method=method, note=f"{what}: t is not defined.")
+    t = float(d.mean()) / error
+    p_value = float(2 * stats.t.sf(abs(t), len(d) - 1))
+    return scope.estimate("paired t", t, p_value=p_value, df=len(d) - 1, method=method)
+
+
+def unpaired_rank_test(pairs: pd.DataFrame, scope: Scope) -> Estimate:
+    """Return the Mann–Whitney U test of the ratings, which ignores the pairing.
+
+    Parameters
+    ----------
+    pairs
+        Columns ``rating_1`` and ``rating_2``.
+    scope
+        Population and counts; its role should be ``warning``.
+    """
+    u, p_value = stats.mannwhitneyu(
+        pairs["rating_1"], pairs["rating_2"], alternative="two-sided", method="asymptotic"
+    )
+    return scope.estimate(
+        "Mann–Whitney U",
+        u,
+        p_value=p_value,
+        method="Mann–Whitney test, ties corrected, continuity correction",
+        note="Ignores that the same reader rated the same case twice.",
+    )
+
+
+def case_means(pairs: pd.DataFrame) -> NDArray[np.float64]:
+    """Average the differences of each case and finding over readers.
+
+    Returns
+    -------
+    ndarray
+        Shape (cases × findings that occur,).
+    """
+    return group_means(pairs["difference"], *group_codes(pairs["case_id"], pairs["finding"]))
+
+
+def standard_deviations(differences: ArrayLike) -> tuple[float, float | None]:
+    """Return the standard deviations with ddof 0 and ddof 1; the second needs two differences."""
+    d = np.asarray(differences, dtype=float)
+    return float(d.std()), float(d.std(ddof=1)) if len(d) > 1 else None
+
+
+def _rank_sums(d: NDArray[np.float64], zero_method: ZeroMethod) -> tuple[float, float]:
+    """Return W₊ and W₋."""
+    kept: NDArray[np.float64] = d[d != 0] if zero_method == "wilcox" else d
+    ranks = stats.rankdata(np.abs(kept))
+    w_plus, w_minus = float(ranks[kept > 0].sum()), float(ranks[kept < 0].sum())
+    if zero_method == "zsplit":
+        half = float(ranks[kept == 0].sum()) / 2
+        return w_plus + half, w_minus + half
+    return w_plus, w_minus
+
+
+def _check_contrast(frame: pd.DataFrame, item: str, contrast: Sequence[str]) -> None:
+    items = frame["item"].unique()
+    if item not in items:
+        raise AnalysisError(
+            f"There are no ratings of an item {item!r}; the table rates {', '.join(items)}."
+        )
+    conditions = sorted(frame["condition"].unique())
+    if len(contrast) != 2 or contrast[0] == contrast[1]:
+        raise AnalysisError(
+            f"The contrast {', '.join(contrast)!r} is not a pair; expected two different "
+            "conditions, the first minus the second, for example B,A."
+        )
+    for condition in contrast:
+        if condition not in conditions:
+            raise AnalysisError(
+                f"There are no ratings under condition {condition!r}; the table has "
+                f"{', '.join(conditions)}. Name two of them: --contrast B,A."
+            )
