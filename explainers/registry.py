@@ -1,0 +1,193 @@
+"""Which explainers there are: name → class and parameters, without importing any of them.
+
+Validating a protocol or drawing a list of methods needs no torch; only :func:`create` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from explainers.base import Explainer, ExplainerError
+from explainers.record import MAP_KINDS
+
+if TYPE_CHECKING:
+    from explainers.classifiers.base import Classifier
+    from explainers.generators.base import Autoencoder
+
+Kind: TypeAlias = Literal["attribution", "counterfactual"]
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter of a method: its name, type (``"int"``, ``"float"``) and default."""
+
+    name: str
+    type: Literal["int", "float"]
+    default: int | float
+    description: str
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One method.
+
+    Parameters
+    ----------
+    name
+        As used in protocols, archive folders and columns.
+    title
+        As shown to people.
+    target
+        ``"module:Class"``; the class is an :class:`explainers.base.Explainer`.
+    kind
+        Whether it returns maps or films.
+    needs
+        Networks it takes, by the name of its argument.
+    parameters
+        What can be set.
+    """
+
+    name: str
+    title: str
+    target: str
+    kind: Kind
+    needs: tuple[str, ...]
+    parameters: tuple[ParameterSpec, ...] = ()
+
+    def map_names(self) -> tuple[str, ...]:
+        """Return the names of the maps that its results can be shown and measured as."""
+        if self.kind == "attribution":
+            return (self.name,)
+        return tuple(f"{self.name}-{each}" for each in MAP_KINDS)
+
+
+_METHODS = (
+    MethodSpec(
+        "input_gradients",
+        "Input gradients",
+        "explainers.attribution.input_gradients:InputGradients",
+        "attribution",
+        ("classifier",),
+    ),
+    MethodSpec(
+        "guided_backprop",
+        "Guided backpropagation",
+        "explainers.attribution.guided_backprop:GuidedBackprop",
+        "attribution",
+        ("classifier",),
+    ),
+    MethodSpec(
+        "integrated_gradients",
+        "Integrated gradients",
+        "explainers.attribution.integrated_gradients:IntegratedGradients",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("n_steps", "int", 100, "Points between the baseline and the image."),
+            ParameterSpec("baseline", "float", 0.0, "Brightness of the baseline; 0 is black."),
+        ),
+    ),
+    MethodSpec(
+        "latent_shift",
+        "Latent Shift",
+        "explainers.counterfactual.latent_shift:LatentShift",
+        "counterfactual",
+        ("classifier", "autoencoder"),
+        (
+            ParameterSpec("fall", "float", 0.30, "Fall of the probability at the lowest frame."),
+            ParameterSpec("rise", "float", 0.05, "Rise of the probability at the highest frame."),
+            ParameterSpec("frames_below", "int", 15, "Frames below the reconstruction."),
+            ParameterSpec("frames_above", "int", 5, "Frames above the reconstruction."),
+            ParameterSpec("limit", "float", 0.9, "Share of the way to 0 or 1 asked for at most."),
+        ),
+    ),
+)
+
+_BY_NAME: Mapping[str, MethodSpec] = MappingProxyType({each.name: each for each in _METHODS})
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all methods, in the order in which they are shown."""
+    return tuple(_BY_NAME)
+
+
+def map_names() -> tuple[str, ...]:
+    """Return the names of all maps: of every attribution, and of every way to reduce a film."""
+    return tuple(name for each in _METHODS for name in each.map_names())
+
+
+def spec(name: str) -> MethodSpec:
+    """Return what is known of a method.
+
+    Raises
+    ------
+    ExplainerError
+        If there is no such method; the sentence lists those there are.
+    """
+    if name not in _BY_NAME:
+        raise ExplainerError(f"Unknown method {name!r}; choose from {', '.join(names())}.")
+    return _BY_NAME[name]
+
+
+def create(
+    name: str,
+    *,
+    classifier: Classifier,
+    autoencoder: Autoencoder | None = None,
+    batch_size: int | None = None,
+    **parameters: float,
+) -> Explainer:
+    """Make an explainer.
+
+    Parameters
+    ----------
+    name
+        One of :func:`names`.
+    classifier, autoencoder
+        Networks; the autoencoder only for methods that need one.
+    batch_size
+        Images per pass; no influence on the result.
+    **parameters
+        Any of the method's parameters; the others have their defaults.
+
+    Raises
+    ------
+    ExplainerError
+        If the method or a parameter is unknown, a value is of the wrong type or out of range, or
+        the autoencoder is missing.
+    """
+    method = spec(name)
+    _check_parameters(method, parameters)
+    arguments: dict[str, object] = {"classifier": classifier, **parameters}
+    if "autoencoder" in method.needs:
+        if autoencoder is None:
+            raise ExplainerError(
+                f"{method.title} needs an autoencoder; train one with `counterlight train "
+                "autoencoder`, or leave the method out."
+            )
+        arguments["autoencoder"] = autoencoder
+    if batch_size is not None:
+        arguments["batch_size"] = batch_size
+    module, _, class_name = method.target.partition(":")
+    explainer: Explainer = getattr(importlib.import_module(module), class_name)(**arguments)
+    return explainer
+
+
+def _check_parameters(method: MethodSpec, parameters: Mapping[str, float]) -> None:
+    known = {each.name: each for each in method.parameters}
+    for name, value in parameters.items():
+        if name not in known:
+            raise ExplainerError(
+                f"{method.title} has no parameter {name!r}; it has "
+                f"{', '.join(known) or 'none that can be set'}."
+            )
+        allowed = (int,) if known[name].type == "int" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, allowed):
+            raise ExplainerError(
+                f"{name} of {method.title} is {value!r}; expected a number of type "
+                f"{known[name].type}."
+            )

@@ -1,0 +1,128 @@
+"""The command: from a case set to predictions, explanations and localisation."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from click.testing import CliRunner
+
+from commands.explain import command
+from explainers.archive import ExplanationArchive
+from explainers.base import ExplainerError
+from tests.support.tiny_networks import CASE_IDS, write_case_set, write_networks
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    root = tmp_path_factory.mktemp("explain")
+    write_case_set(root / "set")
+    return root / "set", *write_networks(root)
+
+
+def call(material, out, *options):
+    cases, classifier, autoencoder = material
+    networks = ["--classifier", str(classifier), "--autoencoder", str(autoencoder)]
+    arguments = [str(cases), "--out", str(out), *networks, *options]
+    return CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def rows_of(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_everything_is_written_and_a_second_call_changes_nothing(material, tmp_path):
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    done = call(
+        material, out, "--findings", "Mass", "--gif", "--sheet", str(sheet), "--threads", "1"
+    )
+    assert done.exit_code == 0
+    assert "3 findings explained" in done.output
+    assert "12 computed, 0 kept" in done.output
+    assert "condition A" in done.output
+    assert "condition B" in done.output
+    assert len(rows_of(out / "predictions.csv")) == 6
+    measured = rows_of(out / "localisation.csv")
+    assert len(measured) == 2 * 7
+    assert {row["case_id"] for row in measured} == set(CASE_IDS[:2])
+    assert len(list((out / "animations" / "latent_shift").glob("*.gif"))) == 3
+    assert sheet.stat().st_size > 1000
+    tables = [(out / name).read_bytes() for name in ("predictions.csv", "localisation.csv")]
+    again = call(material, out, "--findings", "Mass", "--threads", "1")
+    assert "0 computed, 12 kept" in again.output
+    assert tables == [(out / name).read_bytes() for name in ("predictions.csv", "localisation.csv")]
+
+
+def test_by_default_what_is_predicted_is_explained(material, tmp_path):
+    call(material, tmp_path, "--methods", "input_gradients")
+    archive = ExplanationArchive(tmp_path)
+    table = archive.predictions()
+    positive = table[table["probability"] > 0.5]
+    expected = sorted(zip(positive["case_id"], positive["finding"], strict=True))
+    assert list(archive.pairs("input_gradients")) == expected
+
+
+def test_predicted_and_named_findings_add_up_and_all_means_all(material, tmp_path):
+    method = ("--methods", "input_gradients")
+    call(material, tmp_path / "a", *method, "--findings", "predicted,Lung Opacity")
+    pairs = ExplanationArchive(tmp_path / "a").pairs("input_gradients")
+    assert {case_id for case_id, finding in pairs if finding == "Lung Opacity"} == set(CASE_IDS)
+    call(material, tmp_path / "b", *method, "--findings", "all")
+    assert len(ExplanationArchive(tmp_path / "b").pairs("input_gradients")) == 6
+
+
+def test_pairs_can_come_from_a_file(material, tmp_path):
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("case_id,finding\nc0003,Mass\nc0003,Mass\nc0001,Lung Opacity\n")
+    call(material, tmp_path / "out", "--methods", "input_gradients", "--findings", str(listed))
+    pairs = ExplanationArchive(tmp_path / "out").pairs("input_gradients")
+    assert pairs == (("c0001", "Lung Opacity"), ("c0003", "Mass"))
+
+
+def test_localisation_of_earlier_methods_stays(material, tmp_path):
+    for method in ("input_gradients", "guided_backprop"):
+        call(material, tmp_path, "--methods", method, "--findings", "Mass")
+    maps = {row["map"] for row in rows_of(tmp_path / "localisation.csv")}
+    assert maps == {"input_gradients", "guided_backprop"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--methods", "gradcam"], "Unknown method 'gradcam'"),
+        (["--methods", ","], "No method was named"),
+        (["--findings", "Cold"], "--findings names 'Cold'"),
+        (["--findings", "missing.csv"], "does not exist"),
+        (["--classifier", "nowhere"], "No network at 'nowhere'"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_a_sentence_and_nothing_is_written(
+    material, tmp_path, options, said
+):
+    with pytest.raises(ExplainerError, match=said):
+        call(material, tmp_path / "out", *options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("case_id\nc0001\n", "column 'finding' is missing"),
+        ("case_id,finding\nc0001,Mass\nc0009,Mass\n", "row 3, column case_id: 'c0009'"),
+        ("case_id,finding\nc0001,Cold\n", "row 2, column finding: 'Cold'"),
+    ],
+)
+def test_a_wrong_row_in_the_file_of_pairs_is_named(material, tmp_path, content, said):
+    listed = tmp_path / "pairs.csv"
+    listed.write_text(content)
+    with pytest.raises(ExplainerError, match=said):
+        call(material, tmp_path / "out", "--findings", str(listed))
+
+
+def test_a_damaged_localisation_table_is_named_and_not_overwritten(material, tmp_path):
+    path = tmp_path / "localisation.csv"
+    path.write_text("something,else\n1,2\n")
+    with pytest.raises(ExplainerError, match=r"localisation\.csv has the columns something, else"):
+        call(material, tmp_path, "--methods", "input_gradients", "--findings", "Mass")
+    assert path.read_text().startswith("something")
