@@ -1,0 +1,412 @@
+"""The training loop that every network shares: schedule, averaging, checkpoints, resuming.
+
+Nothing random is carried from step to step: the order of an epoch derives from (seed, epoch), the
+augmentation of a batch from (seed, step). A checkpoint therefore needs weights, averages, the
+optimiser's moments and the step; a run that was interrupted and resumed ends with the same bits as
+one that was not, as long as its length is given in epochs. A length in minutes follows the clock.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from explainers.base import Cancelled, ExplainerError
+from explainers.checkpoint import save_tensors
+
+STATE_FILE = "state.safetensors"
+_STATE_KEY = "state"
+
+
+class TrainingInterrupted(ExplainerError):
+    """The run was asked to stop; its checkpoint is on disk."""
+
+
+class TrainingDiverged(ExplainerError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs, minutes
+        Length of the run; exactly one of them.
+    batch_size
+        Images per step.
+    learning_rate
+        Peak of the schedule: linear warm-up over ``warmup_share`` of the run, then a cosine to 0.
+    warmup_share
+        In [0, 1).
+    weight_decay
+        Of AdamW, on weights with two or more axes; biases and norms are spared.
+    ema_decay
+        Of the exponential moving average of the weights, which is what is evaluated and saved.
+    clip_norm
+        Largest norm of a gradient step.
+    seed
+        Of weights, order and augmentation.
+    checkpoint_every_s
+        Seconds between checkpoints.
+    half_precision
+        bfloat16 inside the network; sums, losses and weights stay float32.
+
+    Raises
+    ------
+    ExplainerError
+        If a value is out of range, or not exactly one length is given.
+    """
+
+    epochs: float | None = None
+    minutes: float | None = None
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_share: float = 0.03
+    weight_decay: float = 0.02
+    ema_decay: float = 0.998
+    clip_norm: float = 1.0
+    seed: int = 0
+    checkpoint_every_s: float = 60.0
+    half_precision: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.minutes is None):
+            raise ExplainerError("Give the length of a training either in epochs or in minutes.")
+        length = self.epochs if self.epochs is not None else self.minutes
+        if length is None or not length > 0:
+            raise ExplainerError(f"The length of a training must be above 0; got {length}.")
+        if self.batch_size < 2:
+            raise ExplainerError(f"A batch holds at least 2 images; got {self.batch_size}.")
+        if not 0 < self.learning_rate < 1:
+            raise ExplainerError(f"The learning rate lies in (0, 1); got {self.learning_rate}.")
+
+
+class Task(Protocol):
+    """What is trained: a network, its training rows, and a loss for a batch of them."""
+
+    @property
+    def network(self) -> nn.Module: ...
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Indices of the training images, (N,)."""
+        ...
+
+    def loss(self, rows: NDArray[np.int64], generator: torch.Generator) -> Tensor:
+        """Scalar loss of a batch; every random number comes from ``generator``."""
+        ...
+
+    def validate(self, network: nn.Module) -> Mapping[str, float]:
+        """Quick figures of ``network`` (in evaluation mode) on validation images."""
+        ...
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """Figures at the end of an epoch: mean training loss, validation figures of the average."""
+
+    epoch: int
+    step: int
+    spent_s: float
+    loss: float
+    validation: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Where a run stands.
+
+    ``share`` is the part done in [0, 1], ``images_per_s`` and ``remaining_s`` go by this start of
+    the run, ``loss`` is the running mean of the epoch.
+    """
+
+    step: int
+    epoch: int
+    share: float
+    loss: float
+    images_per_s: float
+    remaining_s: float
+    last: EpochRecord | None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """A finished run: ``network`` holds the averaged weights, in evaluation mode."""
+
+    network: nn.Module
+    step: int
+    epochs: float
+    spent_s: float
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass
+class _State:
+    """What changes while training; everything a checkpoint holds."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int
+    spent_s: float
+    loss_sum: float
+    history: list[EpochRecord]
+
+
+def train(
+    task: Task,
+    settings: LoopSettings,
+    folder: Path,
+    *,
+    fingerprint: str,
+    clock: Callable[[], float],
+    fresh: bool = False,
+    on_step: Callable[[StepReport], None] | None = None,
+    cancelled: Cancelled | None = None,
+) -> TrainingRun:
+    """Train a network, or go on where a checkpoint stopped.
+
+    Parameters
+    ----------
+    task
+        Network, rows and loss. ``task.network`` is changed in place.
+    settings
+        Length, schedule, seed.
+    folder
+        Where the checkpoint lives.
+    fingerprint
+        States data, architecture and settings; a checkpoint with another one is not continued.
+    clock
+        Seconds, monotonic.
+    fresh
+        Ignore and replace an existing checkpoint.
+    on_step
+        Called after every step.
+    cancelled
+        Asked after every step; when true, a checkpoint is written and the run ends.
+
+    Raises
+    ------
+    TrainingInterrupted
+        If cancelled.
+    TrainingDiverged
+        If the loss is NaN or infinite.
+    ExplainerError
+        If there are too few images, or the checkpoint belongs to another run or is unreadable.
+    """
+    steps_per_epoch = len(task.rows) // settings.batch_size
+    if steps_per_epoch < 1:
+        raise ExplainerError(
+            f"Training needs at least one batch of {settings.batch_size} images; the training "
+            f"split has {len(task.rows)}. Give more cases or a smaller batch."
+        )
+    state = _start(task, settings)
+    if not fresh and (folder / STATE_FILE).exists():
+        _restore(state, folder / STATE_FILE, fingerprint)
+    earlier_s, started, started_step = state.spent_s, clock(), state.step
+    saved_at = started
+    while (share := _share_done(state, settings, steps_per_epoch)) < 1:
+        _step(task, settings, state, share, steps_per_epoch)
+        state.spent_s = earlier_s + clock() - started
+        if state.step % steps_per_epoch == 0:
+            _close_epoch(task, state, steps_per_epoch)
+            state.spent_s = earlier_s + clock() - started
+        if cancelled is not None and cancelled():
+            _save(state, folder / STATE_FILE, fingerprint)
+            raise TrainingInterrupted(
+                f"Stopped after step {state.step}; run the same command again to continue."
+            )
+        if clock() - saved_at >= settings.checkpoint_every_s:
+            _save(state, folder / STATE_FILE, fingerprint)
+            saved_at = clock()
+        if on_step is not None:
+            done = _share_done(state, settings, steps_per_epoch)
+            pace = (state.step - started_step) / max(clock() - started, 1e-9)
+            on_step(_report(state, settings, steps_per_epoch, done, pace))
+    _save(state, folder / STATE_FILE, fingerprint)
+    state.average.eval()
+    epochs = state.step / steps_per_epoch
+    return TrainingRun(state.average, state.step, epochs, state.spent_s, tuple(state.history))
+
+
+def seeded(seed: int, *parts: object) -> torch.Generator:
+    """A generator that depends on ``seed`` and on what it is for, and on nothing else."""
+    text = json.dumps([seed, *[str(part) for part in parts]]).encode()
+    number = int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
+    return torch.Generator().manual_seed(number)
+
+
+def batches(rows: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Cut ``rows`` into batches in their order; the last one may be smaller."""
+    for start in range(0, len(rows), batch_size):
+        yield rows[start : start + batch_size]
+
+
+def fingerprint_of(**parts: object) -> str:
+    """SHA-256 of named settings, hexadecimal."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _start(task: Task, settings: LoopSettings) -> _State:
+    network = task.network
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.train()
+    average = copy.deepcopy(network).requires_grad_(False).eval()
+    matrices = [p for p in network.parameters() if p.requires_grad and p.ndim >= 2]
+    vectors = [p for p in network.parameters() if p.requires_grad and p.ndim < 2]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0)
+    return _State(network, average, optimiser, 0, 0.0, 0.0, [])
+
+
+def _share_done(state: _State, settings: LoopSettings, steps_per_epoch: int) -> float:
+    if settings.epochs is not None:
+        return min(state.step / max(round(settings.epochs * steps_per_epoch), 1), 1.0)
+    assert settings.minutes is not None
+    return min(state.spent_s / (60 * settings.minutes), 1.0)
+
+
+def _step(
+    task: Task, settings: LoopSettings, state: _State, share: float, steps_per_epoch: int
+) -> None:
+    epoch, position = divmod(state.step, steps_per_epoch)
+    order = torch.randperm(len(task.rows), generator=seeded(settings.seed, "order", epoch)).numpy()
+    start = position * settings.batch_size
+    rows = task.rows[order[start : start + settings.batch_size]]
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.half_precision):
+        loss = task.loss(rows, seeded(settings.seed, "batch", state.step))
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingDiverged(
+            f"The loss is {value} at step {state.step}; start afresh with a lower learning rate "
+            f"than {settings.learning_rate:g}."
+        )
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
+    for group in state.optimiser.param_groups:
+        group["lr"] = settings.learning_rate * _schedule(share, settings.warmup_share)
+    state.optimiser.step()
+    state.step += 1
+    state.loss_sum += value
+    _follow(state.average, state.network, min(settings.ema_decay, state.step / (state.step + 9)))
+
+
+def _schedule(share: float, warmup_share: float) -> float:
+    """Factor on the learning rate: up linearly, then half a cosine down to 0."""
+    if share < warmup_share:
+        return (share + 1e-3) / (warmup_share + 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (share - warmup_share) / (1 - warmup_share)))
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the average towards the network: average += (1 − decay)(network − average)."""
+    target = network.state_dict()
+    for name, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(target[name], 1 - decay)
+        else:
+            value.copy_(target[name])
+
+
+def _close_epoch(task: Task, state: _State, steps_per_epoch: int) -> None:
+    with torch.no_grad():
+        figures = {name: float(value) for name, value in task.validate(state.average).items()}
+    record = EpochRecord(
+        epoch=state.step // steps_per_epoch,
+        step=state.step,
+        spent_s=state.spent_s,
+        loss=state.loss_sum / steps_per_epoch,
+        validation=figures,
+    )
+    state.history.append(record)
+    state.loss_sum = 0.0
+
+
+def _report(
+    state: _State, settings: LoopSettings, steps_per_epoch: int, share: float, pace: float
+) -> StepReport:
+    in_epoch = state.step % steps_per_epoch
+    last = state.history[-1] if state.history else None
+    loss = state.loss_sum / in_epoch if in_epoch else (last.loss if last else math.nan)
+    if settings.minutes is not None:
+        remaining = 60 * settings.minutes - state.spent_s
+    else:
+        remaining = state.step * (1 - share) / max(share, 1e-9) / max(pace, 1e-9)
+    return StepReport(
+        step=state.step,
+        epoch=state.step // steps_per_epoch,
+        share=share,
+        loss=loss,
+        images_per_s=pace * settings.batch_size,
+        remaining_s=max(remaining, 0.0),
+        last=last,
+    )
+
+
+def _save(state: _State, path: Path, fingerprint: str) -> None:
+    tensors: dict[str, Tensor] = {}
+    for prefix, module in (("network", state.network), ("average", state.average)):
+        for name, value in module.state_dict().items():
+            tensors[f"{prefix}.{name}"] = value.contiguous()
+    for index, moments in state.optimiser.state_dict()["state"].items():
+        for name, value in moments.items():
+            tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value).contiguous()
+    content = {
+        "fingerprint": fingerprint,
+        "step": state.step,
+        "spent_s": state.spent_s,
+        "loss_sum": state.loss_sum,
+        "history": [asdict(record) for record in state.history],
+    }
+    save_tensors(path, tensors, {_STATE_KEY: json.dumps(content)})
+
+
+def _restore(state: _State, path: Path, fingerprint: str) -> None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            content = json.loads((file.metadata() or {})[_STATE_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise ExplainerError(
+            f"The checkpoint {path} cannot be read ({error}); start again with --fresh."
+        ) from error
+    if content["fingerprint"] != fingerprint:
+        raise ExplainerError(
+            f"The checkpoint {path} belongs to a run with other cases or settings; repeat those, "
+            "or start again with --fresh."
+        )
+    for prefix, module in (("network.", state.network), ("average.", state.average)):
+        module.load_state_dict(_under(tensors, prefix))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under(tensors, "optimiser.").items():
+        index, name = key.split(".", 1)
+        moments.setdefault(int(index), {})[name] = value
+    fresh = state.optimiser.state_dict()
+    state.optimiser.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
+    state.step = int(content["step"])
+    state.spent_s = float(content["spent_s"])
+    state.loss_sum = float(content["loss_sum"])
+    state.history = [EpochRecord(**record) for record in content["history"]]
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
