@@ -1,0 +1,119 @@
+"""What a reader sees of one case in one condition, as it lies on disk.
+
+Layout below ``displays/`` of a study::
+
+    <case_id>__<finding>/<condition>/display.json
+                                    /panel<k>/<t>.png
+
+``display.json`` holds captions, kinds and counts; it names neither method nor reference.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from study.errors import StudyError
+
+DISPLAY_FILE: Final = "display.json"
+FORMAT_VERSION: Final = 1
+
+
+class DisplayMissing(StudyError):
+    """Pictures of a reading that were not prepared, or are damaged."""
+
+
+@dataclass(frozen=True)
+class PanelRecord:
+    """One panel.
+
+    Parameters
+    ----------
+    title
+        Caption that the reader sees.
+    kind
+        ``"film"``, ``"map"`` (a transparent picture over a film) or ``"frames"``.
+    n_frames
+        Number of pictures, 1 unless ``kind`` is ``"frames"``.
+    origin
+        Index of the frame at the original film's position.
+    under
+        For a map, the number of the panel that holds the film below it.
+    hidden
+        Whether the panel is only there to lie below a map.
+    """
+
+    title: str
+    kind: Literal["film", "map", "frames"]
+    n_frames: int
+    origin: int = 0
+    under: int | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class DisplayRecord:
+    """All panels of a case in a condition.
+
+    Parameters
+    ----------
+    panels
+        From left to right, hidden ones last.
+    probability
+        The classifier's calibrated probability for the finding, in [0, 1].
+    aspect
+        Width of the film divided by its height, as it is to be drawn.
+    digest
+        Of everything the pictures were made from.
+    """
+
+    panels: tuple[PanelRecord, ...]
+    probability: float
+    aspect: float
+    digest: str
+
+
+def slug(finding: str) -> str:
+    """Return the spelling of a finding in folder names: blanks become hyphens."""
+    return finding.replace(" ", "-")
+
+
+def display_folder(displays: Path, case_id: str, finding: str, condition: str) -> Path:
+    """Return the folder of one display."""
+    return displays / f"{case_id}__{slug(finding)}" / condition
+
+
+def picture_path(folder: Path, panel: int, frame: int) -> Path:
+    """Return the file of one picture of a display."""
+    return folder / f"panel{panel}" / f"{frame}.png"
+
+
+def write_record(folder: Path, record: DisplayRecord) -> None:
+    """Write ``display.json`` into an existing folder."""
+    content = {"format_version": FORMAT_VERSION, **asdict(record)}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / DISPLAY_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> DisplayRecord:
+    """Read ``display.json``.
+
+    Raises
+    ------
+    DisplayMissing
+        If it is not there or cannot be used.
+    """
+    path = folder / DISPLAY_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format_version") != FORMAT_VERSION:
+            raise ValueError("another format")
+        panels = tuple(PanelRecord(**panel) for panel in content.pop("panels"))
+        return DisplayRecord(panels=panels, **content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DisplayMissing(
+            "The pictures of this case have not been prepared. "
+            "Ask the coordinator to run `counterlight prepare` for this study."
+        ) from error
