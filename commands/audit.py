@@ -1,0 +1,28 @@
+"""``counterlight audit``: check that a study's record was not changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from study.audit import verify
+from study.folder import StudyFolder
+
+
+@click.command("audit")
+@click.argument("study_dir", metavar="STUDY", type=click.Path(path_type=Path))
+@click.option(
+    "--head",
+    metavar="HASH",
+    help="Head noted down earlier; finds events that are missing at the end since then.",
+)
+def command(study_dir: Path, head: str | None) -> None:
+    """Verify the hash chain of STUDY and print its head; exit code 1 if anything was changed."""
+    report = verify(StudyFolder.open(study_dir).database, head=head)
+    for problem in report.problems:
+        click.echo(problem)
+    state = "intact" if report.intact else "NOT intact"
+    click.echo(f"{report.n_events} events, {state}. Head: {report.head}")
+    if not report.intact:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,287 @@
+"""``counterlight explain``: predictions, explanations and localisation of a case set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pandas as pd
+
+from commands.progress import progress_bar
+from data.manifest import CaseSet
+from data.reference import REFERENCE_FILE, ReferenceSet
+from explainers import registry
+from explainers.animation import ping_pong, write_gif
+from explainers.archive import ExplanationArchive, finding_slug, write_table
+from explainers.base import ExplainerError
+from explainers.record import Counterfactual
+
+if TYPE_CHECKING:
+    from explainers.run import RunReport
+
+CONDITION_A = ("input_gradients", "guided_backprop", "integrated_gradients")
+CONDITION_B = ("latent_shift",)
+MAX_SHEET_ROWS = 60
+
+Pair = tuple[str, str]
+
+
+@click.command("explain")
+@click.argument("cases_dir", metavar="CASES", type=click.Path(path_type=Path))
+@click.option(
+    "--methods",
+    default=",".join(registry.names()),
+    show_default=True,
+    help="Methods, separated by commas.",
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--findings",
+    default="predicted",
+    show_default=True,
+    help="What to explain: 'predicted' (probability above 0.5), 'all', names of findings (in "
+    "every case), several of these separated by commas, or a CSV with case_id and finding.",
+)
+@click.option(
+    "--classifier",
+    "classifier_file",
+    default="phantom-classifier",
+    show_default=True,
+    help="Name of a shipped network, or a .safetensors file.",
+)
+@click.option("--autoencoder", "autoencoder_file", default="phantom-autoencoder", show_default=True)
+@click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 1024))
+@click.option("--threads", type=click.IntRange(1), help="Processor cores to use, default all.")
+@click.option("--gif", is_flag=True, help="Also write the films as animated GIF.")
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Also draw a contact sheet (PNG) of the first {MAX_SHEET_ROWS} explanations.",
+)
+def command(
+    cases_dir: Path,
+    methods: str,
+    out: Path,
+    findings: str,
+    classifier_file: str,
+    autoencoder_file: str,
+    batch: int,
+    threads: int | None,
+    gif: bool,
+    sheet: Path | None,
+) -> None:
+    """Predict and explain the CASES, a folder written by `counterlight import` or `phantom`.
+
+    Writes predictions.csv, one folder per method, and localisation.csv where the case set has
+    masks. What is already there is kept, so an interrupted run goes on where it stopped.
+    """
+    chosen = _method_names(methods)
+    cases, archive = CaseSet.open(cases_dir), ExplanationArchive(out)
+    import torch  # only now: a wrong name or folder is reported at once
+
+    from explainers.classifiers.ours import load_classifier
+    from explainers.generators.autoencoder import load_autoencoder
+    from explainers.run import explain_cases, predict_cases
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    needs_autoencoder = any("autoencoder" in registry.spec(name).needs for name in chosen)
+    classifier = load_classifier(classifier_file)
+    autoencoder = load_autoencoder(autoencoder_file) if needs_autoencoder else None
+    _check_names(findings, classifier.findings)
+
+    with progress_bar("films", len(cases)) as advance:
+        archive.save_predictions(
+            predict_cases(cases, classifier, batch_size=batch, on_progress=advance)
+        )
+    pairs = choose_pairs(findings, cases, archive.predictions(), classifier.findings)
+    with progress_bar("explanations", len(pairs) * len(chosen)) as advance:
+        report = explain_cases(
+            cases,
+            pairs,
+            chosen,
+            archive,
+            classifier=classifier,
+            autoencoder=autoencoder,
+            batch_size=batch,
+            on_progress=advance,
+        )
+    n_measured = write_localisation(cases_dir, archive, pairs, chosen)
+    if gif:
+        write_gifs(archive, pairs, chosen, out / "animations")
+    if sheet is not None:
+        _draw(cases, archive, pairs, chosen, sheet)
+    click.echo(_summary(report, len(pairs), n_measured, out))
+
+
+def choose_pairs(
+    findings: str, cases: CaseSet, predictions: pd.DataFrame, known: tuple[str, ...]
+) -> list[Pair]:
+    """Return what to explain, in the order of the case set and of the classifier's findings.
+
+    Parameters
+    ----------
+    findings
+        As on the command line.
+    predictions
+        With case_id, finding and probability.
+    known
+        Findings of the classifier.
+
+    Raises
+    ------
+    ExplainerError
+        If a CSV names an unknown case or finding, or lacks a column.
+    """
+    if findings.lower().endswith(".csv"):
+        return _pairs_from_csv(Path(findings), cases, known)
+    words = _words(findings)
+    wanted: set[Pair] = set()
+    if "predicted" in words:
+        positive = predictions[predictions["probability"] > 0.5]
+        wanted |= set(zip(positive["case_id"], positive["finding"], strict=True))
+    for finding in known:
+        if "all" in words or finding in words:
+            wanted |= {(case_id, finding) for case_id in cases}
+    return [(case_id, each) for case_id in cases for each in known if (case_id, each) in wanted]
+
+
+def write_localisation(
+    cases_dir: Path, archive: ExplanationArchive, pairs: list[Pair], methods: tuple[str, ...]
+) -> int:
+    """Measure the maps of ``methods`` where the case set has masks; write ``localisation.csv``.
+
+    Rows of other pairs and maps that are already there stay.
+
+    Returns
+    -------
+    int
+        Number of pairs measured.
+    """
+    if not (cases_dir / REFERENCE_FILE).is_file():
+        return 0
+    from explainers.evaluation.localisation import measure, table
+
+    maps = [name for method in methods for name in registry.spec(method).map_names()]
+    references = ReferenceSet.open(cases_dir)
+    masked = [
+        (case_id, finding)
+        for case_id, finding in pairs
+        if case_id in references and finding in references.get(case_id).masks
+    ]
+    if not masked:
+        return 0
+    with progress_bar("measured", len(masked)) as advance:
+        rows = table(measure(archive, references, masked, maps, on_progress=advance))
+    path = archive.root / "localisation.csv"
+    key = ["case_id", "finding", "map"]
+    if path.exists():
+        rows = pd.concat([_former_rows(path, list(rows.columns)), rows])
+    write_table(rows.drop_duplicates(key, keep="last").sort_values(key), path)
+    return len(masked)
+
+
+def _former_rows(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read an earlier ``localisation.csv`` as text, so that its numbers stay as they are."""
+    try:
+        before = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ExplainerError(f"{path} is damaged ({error}); delete it and run again.") from error
+    if list(before.columns) != columns:
+        raise ExplainerError(
+            f"{path} has the columns {', '.join(before.columns)}; expected {', '.join(columns)}. "
+            "Delete it and run again."
+        )
+    return before
+
+
+def write_gifs(
+    archive: ExplanationArchive, pairs: list[Pair], methods: tuple[str, ...], folder: Path
+) -> None:
+    """Write every film as ``<folder>/<method>/<case_id>__<finding>.gif``, there and back."""
+    films = [name for name in methods if registry.spec(name).kind == "counterfactual"]
+    with progress_bar("GIFs", len(films) * len(pairs)) as advance:
+        for number, method in enumerate(films):
+            for done, (case_id, finding) in enumerate(pairs, start=1):
+                film = archive.load(case_id, finding, method)
+                if isinstance(film, Counterfactual):
+                    name = f"{case_id}__{finding_slug(finding)}.gif"
+                    write_gif(ping_pong(film.frames), folder / method / name)
+                advance(number * len(pairs) + done, len(films) * len(pairs))
+
+
+def _draw(
+    cases: CaseSet,
+    archive: ExplanationArchive,
+    pairs: list[Pair],
+    methods: tuple[str, ...],
+    path: Path,
+) -> None:
+    from explainers.sheet import draw_sheet, write_sheet
+
+    write_sheet(draw_sheet(cases, archive, pairs[:MAX_SHEET_ROWS], methods), path)
+    if len(pairs) > MAX_SHEET_ROWS:
+        click.echo(f"{path} shows the first {MAX_SHEET_ROWS} of {len(pairs)}.", err=True)
+
+
+def _method_names(methods: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(_words(methods)))
+    if not chosen:
+        raise ExplainerError(f"No method was named; choose from {', '.join(registry.names())}.")
+    for name in chosen:
+        registry.spec(name)
+    return chosen
+
+
+def _check_names(findings: str, known: tuple[str, ...]) -> None:
+    """Refuse findings that the classifier does not know, before anything is computed."""
+    if findings.lower().endswith(".csv"):
+        if not Path(findings).is_file():
+            raise ExplainerError(f"{findings} does not exist; expected a CSV of case_id, finding.")
+        return
+    unknown = [word for word in _words(findings) if word not in ("all", "predicted", *known)]
+    if unknown or not _words(findings):
+        raise ExplainerError(
+            f"--findings names {', '.join(map(repr, unknown)) or 'nothing'}; expected 'predicted', "
+            f"'all', a CSV file, or findings that the classifier knows: {', '.join(known)}."
+        )
+
+
+def _pairs_from_csv(path: Path, cases: CaseSet, known: tuple[str, ...]) -> list[Pair]:
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ExplainerError(f"{path} cannot be read as CSV: {error}.") from error
+    for column in ("case_id", "finding"):
+        if column not in rows.columns:
+            raise ExplainerError(f"{path}: column {column!r} is missing; expected case_id,finding.")
+    pairs = list(zip(rows["case_id"], rows["finding"], strict=True))
+    for number, (case_id, finding) in enumerate(pairs, start=2):
+        if case_id not in cases:
+            raise ExplainerError(
+                f"{path}, row {number}, column case_id: {case_id!r} is not in the case set."
+            )
+        if finding not in known:
+            raise ExplainerError(
+                f"{path}, row {number}, column finding: {finding!r} is not known to the "
+                f"classifier, which predicts {', '.join(known)}."
+            )
+    return list(dict.fromkeys(pairs))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _summary(report: RunReport, n_pairs: int, n_measured: int, out: Path) -> str:
+    n_new = sum(each.n_computed for each in report.methods)
+    n_kept = sum(each.n_kept for each in report.methods)
+    parts = [f"{n_pairs} findings explained in {out} ({n_new} computed, {n_kept} kept)"]
+    for label, methods in (("A", CONDITION_A), ("B", CONDITION_B)):
+        seconds = report.seconds_per_case(methods)
+        if seconds is not None:
+            parts.append(f"condition {label} {seconds:.2f} s per case")
+    if n_measured:
+        parts.append(f"{n_measured} measured against masks")
+    return "; ".join(parts)

@@ -1,0 +1,73 @@
+"""``counterlight serve``: open a prepared study in the browser."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from study.errors import StudyError
+
+STUDY_VARIABLE = "COUNTERLIGHT_STUDY"
+
+
+@click.command("serve")
+@click.argument("study_dir", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--address", default="localhost", show_default=True, help="Interface to listen on.")
+def command(study_dir: Path, port: int, address: str) -> None:
+    """Serve the study in STUDY_DIR (made by `counterlight prepare`) until interrupted."""
+    serve(study_dir, port=port, address=address)
+
+
+def serve(study_dir: Path, *, port: int, address: str = "localhost") -> None:
+    """Replace this process by the web server of one study.
+
+    Raises
+    ------
+    StudyError
+        If ``study_dir`` holds no prepared study, or the port is taken.
+    """
+    if not (study_dir / "study.sqlite").is_file():
+        raise StudyError(
+            f"{study_dir} holds no prepared study (study.sqlite is missing). "
+            "Make one with `counterlight prepare`, or give another folder."
+        )
+    _require_free(address, port)
+    spec = importlib.util.find_spec("app")
+    if spec is None or spec.origin is None:
+        raise StudyError("app.py was not found; install Counterlight with `pip install -e .`.")
+    script = Path(spec.origin)
+    environment = dict(os.environ, **{STUDY_VARIABLE: str(study_dir.resolve())})
+    click.echo(f"Serving {study_dir} at http://{address}:{port} (stop with Ctrl-C)")
+    sys.stdout.flush()
+    os.chdir(script.parent)
+    os.execvpe(
+        sys.executable,
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(script),
+            f"--server.port={port}",
+            f"--server.address={address}",
+            "--server.headless=true",
+        ],
+        environment,
+    )
+
+
+def _require_free(address: str, port: int) -> None:
+    """Refuse a port that another program already listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        if probe.connect_ex((address, port)) == 0:
+            raise StudyError(
+                f"Port {port} on {address} is in use by another program. "
+                f"Stop it, or choose another port: --port {port + 1}."
+            )
