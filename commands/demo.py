@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,7 +170,7 @@ def read_case_list(protocol: StudyProtocol, path: Path = CASE_LIST) -> tuple[Dem
                     f"{n_wanted} are needed. Make a longer list with `counterlight select-demo`."
                 )
             rows.append(found.head(n_wanted))
-    chosen = pd.concat(rows).sort_values("index")  # an order that does not follow the findings
+    chosen = pd.concat(rows).to_dict("records")
     return tuple(
         DemoCase(
             case_id=f"ph-{n:06d}",
@@ -179,8 +181,13 @@ def read_case_list(protocol: StudyProtocol, path: Path = CASE_LIST) -> tuple[Dem
             severity=float(row["severity"]),
             probability=float(row["probability"]),
         )
-        for n, row in enumerate(chosen.to_dict("records"))
+        for n, row in enumerate(sorted(chosen, key=_shuffled))
     )
+
+
+def _shuffled(row: Mapping[Hashable, object]) -> bytes:
+    """Key of an order that follows neither the findings nor the truth."""
+    return hashlib.sha256(f"{row['seed']}/{row['index']}".encode()).digest()
 
 
 def check_predictions(folder: StudyFolder, cases: tuple[DemoCase, ...]) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from explainers.base import ExplainerError
+from explainers.checkpoint import WEIGHTS_DIRECTORY
 from explainers.classifiers.base import Classifier
 from explainers.classifiers.calibration import Calibration
 from explainers.classifiers.networks import build_classifier
@@ -150,3 +151,29 @@ def test_an_unknown_finding_is_refused(classifier: OurClassifier) -> None:
     assert classifier.target("Effusion") == 1
     with pytest.raises(ExplainerError, match="does not know 'Hernia'"):
         classifier.target("Hernia")
+
+
+def test_a_network_that_cannot_be_written_leaves_nothing_half_written(
+    classifier: OurClassifier, tmp_path: Path
+) -> None:
+    (tmp_path / "net.safetensors").mkdir()
+    with pytest.raises(ExplainerError, match="could not be written"):
+        save_classifier(tmp_path / "net.safetensors", classifier)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_a_weights_file_is_as_readable_as_any_other_new_file(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("finding", ["Atelectasis", "Pneumothorax"])
+def test_the_shipped_classifier_loads_by_name_and_fits_into_sixteen_megabytes(
+    finding: str,
+) -> None:
+    if not (WEIGHTS_DIRECTORY / "phantom-classifier.safetensors").is_file():
+        pytest.skip("the classifier has not been trained yet")
+    shipped = load_classifier("phantom-classifier")
+    assert finding in shipped.findings
+    assert shipped.input_size == (128, 128)
+    assert (WEIGHTS_DIRECTORY / "phantom-classifier.safetensors").stat().st_size < 16_000_000
