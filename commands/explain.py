@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commands.progress import progress_bar
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
 from explainers import registry
-from explainers.animation import ping_pong, write_gif
+from explainers.animation import ping_pong, write_gif, write_mp4, write_webp
 from explainers.archive import ExplanationArchive, finding_slug, write_table
 from explainers.base import ExplainerError
-from explainers.record import Counterfactual
+from explainers.record import Attribution, Counterfactual
 
 if TYPE_CHECKING:
     from explainers.run import RunReport
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
 CONDITION_A = ("input_gradients", "guided_backprop", "integrated_gradients")
 CONDITION_B = ("latent_shift",)
 MAX_SHEET_ROWS = 60
+OPERATING_POINT = 0.5
+ANIMATIONS: Mapping[str, Callable[[NDArray[np.float32], Path], None]] = {
+    "gif": write_gif,
+    "mp4": write_mp4,
+    "webp": write_webp,
+}
 
 Pair = tuple[str, str]
 
@@ -53,7 +63,13 @@ Pair = tuple[str, str]
 @click.option("--autoencoder", "autoencoder_file", default="phantom-autoencoder", show_default=True)
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 1024))
 @click.option("--threads", type=click.IntRange(1), help="Processor cores to use, default all.")
-@click.option("--gif", is_flag=True, help="Also write the films as animated GIF.")
+@click.option(
+    "--animate",
+    "formats",
+    multiple=True,
+    type=click.Choice(sorted(ANIMATIONS)),
+    help="Also write the films as animations; may be repeated. mp4 needs an ffmpeg of yours.",
+)
 @click.option(
     "--sheet",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -68,7 +84,7 @@ def command(
     autoencoder_file: str,
     batch: int,
     threads: int | None,
-    gif: bool,
+    formats: tuple[str, ...],
     sheet: Path | None,
 ) -> None:
     """Predict and explain the CASES, a folder written by `counterlight import` or `phantom`.
@@ -108,11 +124,14 @@ def command(
             on_progress=advance,
         )
     n_measured = write_localisation(cases_dir, archive, pairs, chosen)
-    if gif:
-        write_gifs(archive, pairs, chosen, out / "animations")
+    films = [name for name in chosen if registry.spec(name).kind == "counterfactual"]
+    if formats:
+        write_animations(archive, pairs, films, formats, out / "animations")
     if sheet is not None:
         _draw(cases, archive, pairs, chosen, sheet)
     click.echo(_summary(report, len(pairs), n_measured, out))
+    for name in films:
+        click.echo(counterfactual_summary(name, [archive.load(*pair, name) for pair in pairs]))
 
 
 def choose_pairs(
@@ -196,19 +215,46 @@ def _former_rows(path: Path, columns: list[str]) -> pd.DataFrame:
     return before
 
 
-def write_gifs(
-    archive: ExplanationArchive, pairs: list[Pair], methods: tuple[str, ...], folder: Path
+def write_animations(
+    archive: ExplanationArchive,
+    pairs: list[Pair],
+    films: Sequence[str],
+    formats: Sequence[str],
+    folder: Path,
 ) -> None:
-    """Write every film as ``<folder>/<method>/<case_id>__<finding>.gif``, there and back."""
-    films = [name for name in methods if registry.spec(name).kind == "counterfactual"]
-    with progress_bar("GIFs", len(films) * len(pairs)) as advance:
-        for number, method in enumerate(films):
-            for done, (case_id, finding) in enumerate(pairs, start=1):
-                film = archive.load(case_id, finding, method)
-                if isinstance(film, Counterfactual):
-                    name = f"{case_id}__{finding_slug(finding)}.gif"
-                    write_gif(ping_pong(film.frames), folder / method / name)
-                advance(number * len(pairs) + done, len(films) * len(pairs))
+    """Write every film as ``<folder>/<method>/<case_id>__<finding>.<format>``, there and back.
+
+    Raises
+    ------
+    ExplainerError
+        If MP4 is asked for and there is no ffmpeg, or the disk refuses.
+    """
+    total = len(films) * len(pairs)
+    with progress_bar("animations", total) as advance:
+        for done, (method, pair) in enumerate(itertools.product(films, pairs), start=1):
+            film = archive.load(*pair, method)
+            if isinstance(film, Counterfactual):
+                target = folder / method / f"{pair[0]}__{finding_slug(pair[1])}"
+                for name in formats:
+                    ANIMATIONS[name](ping_pong(film.frames), target.with_suffix(f".{name}"))
+            advance(done, total)
+
+
+def counterfactual_summary(method: str, films: Sequence[Attribution | Counterfactual]) -> str:
+    """Say how many searches reached both goals and how many predictions flipped.
+
+    A prediction flips if it is positive (p > 0.5) for the reconstruction and not for the lowest
+    frame; films whose reconstruction is negative already are counted apart.
+    """
+    made = [film for film in films if isinstance(film, Counterfactual)]
+    reached = sum(film.reached for film in made)
+    positive = [film for film in made if film.probabilities[film.origin] > OPERATING_POINT]
+    flipped = sum(bool(film.probabilities[0] <= OPERATING_POINT) for film in positive)
+    return (
+        f"{method}: both ends of the wanted range reached in {reached} of {len(made)}; of "
+        f"{len(positive)} with a positive reconstruction {flipped} flipped; "
+        f"{len(made) - len(positive)} were negative after reconstruction alone"
+    )
 
 
 def _draw(

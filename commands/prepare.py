@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
+from commands.explain import write_localisation
 from commands.progress import progress_bar
 from data.manifest import CaseSet
 from data.reference import ReferenceSet
-from explainers.archive import ExplanationArchive, write_table
+from explainers.archive import ExplanationArchive
 from explainers.classifiers.ours import load_classifier
-from explainers.evaluation.localisation import measure, table
 from explainers.generators.autoencoder import load_autoencoder
 from explainers.registry import names, spec
 from explainers.run import explain_cases, predict_cases
@@ -141,8 +141,7 @@ def prepare_study(
             autoencoder=generator,
             on_progress=advance,
         )
-    maps = [name for method in methods for name in spec(method).map_names()]
-    write_table(table(measure(archive, references, pairs, maps)), folder.localisation)
+    write_localisation(folder.cases, archive, pairs, methods)
     with progress_bar("displays") as advance:
         write_displays(folder.root, protocol, choices, on_progress=advance)
     return _freeze(folder, protocol, choices)

@@ -41,7 +41,7 @@ _CSS = """
 def _page() -> None:
     visit = enter("researcher")
     style(_CSS)
-    bar("Explorer", f"<span>{escape(visit.protocol.study.title)}</span>", menu())
+    bar(visit.protocol.study, "<span>Explorer</span>", menu())
     cases = CaseSet.open(visit.site.folder.cases)
     archive = ExplanationArchive(visit.site.folder.explanations)
     left, middle, right, upload, export = st.columns(

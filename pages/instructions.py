@@ -34,7 +34,7 @@ def _page() -> None:
     desk = visit.desk()
     style(_CSS)
     accepted = desk.instructions_accepted
-    bar(visit.protocol.study.title, right=menu(("/", "Worklist")) if accepted else menu())
+    bar(visit.protocol.study, right=menu(("/", "Worklist")) if accepted else menu())
     with st.container(key="instructions"):
         st.subheader("Before you read", anchor=False)
         st.markdown(_plain(visit.protocol.study.instructions), unsafe_allow_html=False)

@@ -70,7 +70,7 @@ def _page() -> None:
     visit = enter("coordinator")
     style(".st-key-sheet { max-width: 70rem; margin: 3vh auto 0; }")
     protocol, now = visit.protocol, utc_now()
-    bar(protocol.study.title, right=menu(("/results", "Results")))
+    bar(protocol.study, right=menu(("/results", "Results")))
     rows = [reader_progress(visit, name, now) for name in visit.site.store().reader_ids]
     with st.container(key="sheet"):
         st.subheader("Progress", anchor=False)

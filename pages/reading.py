@@ -44,7 +44,7 @@ def _page() -> None:
     assignment = desk.current()
     overview = desk.overview()
     if assignment is None:
-        bar(visit.protocol.study.title, right=menu(("/", "Worklist")))
+        bar(visit.protocol.study, right=menu(("/", "Worklist")))
         sentence = "You have read every case. Thank you; you may sign out."
         if overview.state == "washout":
             sentence = "This session is complete. The worklist says when the next one opens."
@@ -77,9 +77,7 @@ def _top(visit: Visit, assignment: Assignment, n_sessions: int) -> None:
         f"<span>case {assignment.position} of {len(mine)}</span>"
         f'<progress value="{done}" max="{len(mine)}" aria-label="cases read"></progress>'
     )
-    if visit.protocol.study.simulated:
-        middle += '<span class="simulated">simulated films</span>'
-    bar(visit.protocol.study.title, middle, menu(("/", "Pause"), ("/instructions", "Help")))
+    bar(visit.protocol.study, middle, menu(("/", "Pause"), ("/instructions", "Help")))
 
 
 def _viewer(visit: Visit, assignment: Assignment, record: DisplayRecord) -> None:
@@ -123,7 +121,7 @@ def _questions(
     protocol, aid = visit.protocol, assignment.assignment_id
     claim = f'<div class="finding">{escape(assignment.finding)}</div>'
     if protocol.display.show_probability:
-        claim += f'<div class="model">model says {100 * record.probability:.0f} %</div>'
+        claim += f'<div class="model">model says {_percent(record.probability)}</div>'
     st.html(claim)
     store = visit.site.store()
     draft = latest_draft(store, assignment)
@@ -143,6 +141,15 @@ def _questions(
         return
     last = kept_at or _last_submission(visit, assignment)
     st.html(f'<div class="saved" role="status">{_saved_line(last)}</div>')
+
+
+def _percent(probability: float) -> str:
+    """Return whole percent; no prediction is said to be certain."""
+    if probability > 0.99:
+        return "over 99 %"
+    if probability < 0.01:
+        return "under 1 %"
+    return f"{100 * probability:.0f} %"
 
 
 def _submit(

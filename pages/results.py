@@ -30,7 +30,7 @@ _CSS = """
 def _page() -> None:
     visit = enter("coordinator")
     style(_CSS)
-    bar(visit.protocol.study.title, right=menu(("/", "Progress")))
+    bar(visit.protocol.study, right=menu(("/", "Progress")))
     table = study_table(visit)
     if table.empty:
         notice("No ratings yet", "The results appear as soon as a case is read in both conditions.")

@@ -31,7 +31,7 @@ def _page() -> None:
     if not desk.instructions_accepted:
         st.switch_page("instructions.py")
     overview = desk.overview()
-    bar(visit.protocol.study.title, right=menu(("/instructions", "Instructions")))
+    bar(visit.protocol.study, right=menu(("/instructions", "Instructions")))
     with st.container(key="worklist"):
         heading, sentence = _standing(overview)
         st.html(

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from study.protocol import StudyHeader
+
 _STYLE: Final = """
 <style>
   header[data-testid="stHeader"] { display: none; }
@@ -91,17 +93,18 @@ def menu(*links: tuple[str, str]) -> str:
     return f'<span class="right">{" &nbsp;·&nbsp; ".join(anchors)}</span>'
 
 
-def bar(title: str, middle: str = "", right: str = "") -> None:
-    """Show the bar at the top of a page.
+def bar(study: StudyHeader, middle: str = "", right: str = "") -> None:
+    """Show the bar at the top of a page: the study's title, and that its films are simulated.
 
     Parameters
     ----------
-    title
-        Plain text.
+    study
+        Gives the title.
     middle, right
         HTML made by this package; anything from outside in it is escaped by the caller.
     """
+    tag = '<span class="simulated">simulated films</span>' if study.simulated else ""
     st.html(
-        f'<div class="bar" role="banner"><span class="title">{escape(title)}</span>'
-        f"{middle}{right}</div>"
+        f'<div class="bar" role="banner"><span class="title">{escape(study.title)}</span>'
+        f"{middle}{tag}{right}</div>"
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from commands.explain import command
+from commands.explain import command, counterfactual_summary
 from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError
+from explainers.record import Counterfactual
 from tests.support.tiny_networks import CASE_IDS, write_case_set, write_networks
 
 
@@ -34,9 +36,9 @@ def rows_of(path):
 
 def test_everything_is_written_and_a_second_call_changes_nothing(material, tmp_path):
     out, sheet = tmp_path / "out", tmp_path / "sheet.png"
-    done = call(
-        material, out, "--findings", "Mass", "--gif", "--sheet", str(sheet), "--threads", "1"
-    )
+    formats = ["--animate", "gif", "--animate", "webp"]
+    options = ["--findings", "Mass", "--sheet", str(sheet), "--threads", "1"]
+    done = call(material, out, *formats, *options)
     assert done.exit_code == 0
     assert "3 findings explained" in done.output
     assert "12 computed, 0 kept" in done.output
@@ -47,6 +49,8 @@ def test_everything_is_written_and_a_second_call_changes_nothing(material, tmp_p
     assert len(measured) == 2 * 7
     assert {row["case_id"] for row in measured} == set(CASE_IDS[:2])
     assert len(list((out / "animations" / "latent_shift").glob("*.gif"))) == 3
+    assert len(list((out / "animations" / "latent_shift").glob("*.webp"))) == 3
+    assert "latent_shift: both ends of the wanted range reached in" in done.output
     assert sheet.stat().st_size > 1000
     tables = [(out / name).read_bytes() for name in ("predictions.csv", "localisation.csv")]
     again = call(material, out, "--findings", "Mass", "--threads", "1")
@@ -126,3 +130,29 @@ def test_a_damaged_localisation_table_is_named_and_not_overwritten(material, tmp
     with pytest.raises(ExplainerError, match=r"localisation\.csv has the columns something, else"):
         call(material, tmp_path, "--methods", "input_gradients", "--findings", "Mass")
     assert path.read_text().startswith("something")
+
+
+def made_film(probabilities, *, reached=True):
+    n_frames = len(probabilities)
+    return Counterfactual(
+        frames=np.zeros((n_frames, 8, 8), np.float32),
+        steps=np.arange(n_frames) - 1.0,
+        origin=1,
+        probabilities=np.array(probabilities),
+        finding="Mass",
+        reached_low=reached,
+        reached_high=True,
+        probability_image=0.9,
+    )
+
+
+def test_the_flip_rate_counts_only_films_that_were_positive_to_begin_with():
+    films = [
+        made_film([0.3, 0.6, 0.7]),  # flips
+        made_film([0.55, 0.85, 0.9]),  # falls by 0.3 without flipping
+        made_film([0.1, 0.4, 0.45], reached=False),  # the reconstruction is negative already
+    ]
+    said = counterfactual_summary("latent_shift", films)
+    assert "reached in 2 of 3" in said
+    assert "of 2 with a positive reconstruction 1 flipped" in said
+    assert "1 were negative" in said
