@@ -152,6 +152,7 @@ def load_classifier(path_or_name: str | Path) -> OurClassifier:
     with torch.random.fork_rng(devices=[]):
         network = build_classifier(architecture, len(findings))
     saved.fill(network)
+    network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
     rows, columns = saved.field("input_size")
     calibration = Calibration(
         tuple(float(a) for a in saved.field("slopes")),

@@ -147,6 +147,7 @@ def load_autoencoder(path_or_name: str | Path) -> OurAutoencoder:
     with torch.random.fork_rng(devices=[]):
         network = build_autoencoder(shape)
     saved.fill(network)
+    network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
     rows, columns = saved.field("input_size")
     return OurAutoencoder(network, shape, (int(rows), int(columns)), saved.digest)
 
