@@ -51,6 +51,14 @@ class Case:
             )
 
 
+def slug(finding: str) -> str:
+    """Return a finding's name as file names spell it: ``"Lung Opacity"`` to ``"Lung-Opacity"``.
+
+    Anything but letters, digits and hyphens becomes a hyphen.
+    """
+    return "".join(letter if letter.isalnum() else "-" for letter in finding.strip())
+
+
 def _image_problem(image: NDArray[np.float32]) -> str | None:
     """Say what is wrong with ``image``, or return ``None``."""
     if image.ndim != 2:

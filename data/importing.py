@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.case import DataError, InvalidCase
+from data.case import DataError, InvalidCase, slug
 from data.csvfile import write_sheet
 from data.demographics import is_lateral
 from data.films import Film, open_film, open_mask
 from data.incoming import Incoming, IncomingCase, ManifestReading, Problem, read_incoming
 from data.manifest import IMAGES_DIR, CaseEntry, CaseSet, Progress, sha256_of, write_cases
 from data.raster import write_png
-from data.reference import MASK, Reference, ReferenceSet, slug, write_references
+from data.reference import MASK, Reference, ReferenceSet, write_references
 from data.workspace import workspace
 
 REPORT_FILE = "import_report.csv"

@@ -10,12 +10,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from data.case import DataError
+from data.case import DataError, slug
 from data.csvfile import InvalidTable, Sheet, read_sheet
 from data.demographics import age_band, normalise_sex
 from data.labels import UnknownWord, Vocabulary
 from data.manifest import Millimetres, check_case_id
-from data.reference import FINDING, MASK, slug
+from data.reference import FINDING, MASK
 
 
 def _check_optional_id(text: str) -> str:

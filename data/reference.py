@@ -25,14 +25,6 @@ COUNTERFACTUAL = "counterfactual:"
 VALUES: Mapping[str, bool | None] = {"1": True, "0": False, "": None}
 
 
-def slug(finding: str) -> str:
-    """Turn a finding's name into its form in file names: ``"Lung Opacity"`` to ``"Lung-Opacity"``.
-
-    Anything but letters, digits and hyphens becomes a hyphen.
-    """
-    return "".join(letter if letter.isalnum() else "-" for letter in finding.strip())
-
-
 class ReferenceRow(BaseModel):
     """The fixed columns of one row of ``reference.csv``; others are allowed beside them."""
 

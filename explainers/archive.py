@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.case import slug
 from explainers.base import ExplainerError
 from explainers.record import (
     MAP_KINDS,
@@ -311,17 +312,15 @@ class ExplanationArchive:
 def finding_slug(finding: str) -> str:
     """Return the spelling of a finding in file names: ``"Lung Opacity"`` to ``"Lung-Opacity"``.
 
-    Anything but letters, digits and hyphens becomes a hyphen, as in the names of masks.
-
     Raises
     ------
     ExplainerError
         If no letter or digit is left.
     """
-    slug = "".join(letter if letter.isalnum() else "-" for letter in finding.strip())
-    if not slug.strip("-"):
+    name = slug(finding)
+    if not name.strip("-"):
         raise ExplainerError(f"{finding!r} cannot be the name of a finding; it has no letter.")
-    return slug
+    return name
 
 
 def split_map_name(map_name: str) -> tuple[str, MapKind | None]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data.case import DataError
+from data.case import DataError, slug
 from data.csvfile import write_sheet
 from data.phantom.parameters import (
     FIELD_MM,
@@ -162,18 +162,14 @@ def _write_film(task: Task) -> tuple[str, dict[str, str]]:
     receipt["mask:lungs"] = f"masks/{case_id}__lungs.png"
     _write_png(out / receipt["mask:lungs"], film.lungs.astype(np.float32))
     for name, mask in film.masks.items():
-        receipt[f"mask:{name}"] = f"masks/{case_id}__{_slug(name)}.png"
+        receipt[f"mask:{name}"] = f"masks/{case_id}__{slug(name)}.png"
         _write_png(out / receipt[f"mask:{name}"], mask.astype(np.float32))
     for name, image in film.counterfactuals.items():
-        receipt[f"counterfactual:{name}"] = f"counterfactuals/{case_id}__{_slug(name)}.png"
+        receipt[f"counterfactual:{name}"] = f"counterfactuals/{case_id}__{slug(name)}.png"
         _write_png(out / receipt[f"counterfactual:{name}"], image)
     with _replacing(out / RECEIPTS / f"{case_id}.json") as path:
         path.write_text(json.dumps(receipt), encoding="utf-8")
     return case_id, receipt
-
-
-def _slug(finding: str) -> str:
-    return finding.replace(" ", "-")
 
 
 def _write_png(path: Path, image: np.ndarray) -> str:

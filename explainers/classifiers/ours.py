@@ -152,7 +152,8 @@ def load_classifier(path_or_name: str | Path) -> OurClassifier:
     with torch.random.fork_rng(devices=[]):
         network = build_classifier(architecture, len(findings))
     saved.fill(network)
-    network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
+    # Channels-last convolutions are faster on a CPU; torch's stubs do not know the argument.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rows, columns = saved.field("input_size")
     calibration = Calibration(
         tuple(float(a) for a in saved.field("slopes")),

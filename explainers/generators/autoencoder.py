@@ -147,7 +147,8 @@ def load_autoencoder(path_or_name: str | Path) -> OurAutoencoder:
     with torch.random.fork_rng(devices=[]):
         network = build_autoencoder(shape)
     saved.fill(network)
-    network.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
+    # Channels-last convolutions are faster on a CPU; torch's stubs do not know the argument.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rows, columns = saved.field("input_size")
     return OurAutoencoder(network, shape, (int(rows), int(columns)), saved.digest)
 

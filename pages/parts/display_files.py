@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from data.case import slug
 from study.errors import StudyError
 
 DISPLAY_FILE: Final = "display.json"
@@ -73,11 +74,6 @@ class DisplayRecord:
     probability: float
     aspect: float
     digest: str
-
-
-def slug(finding: str) -> str:
-    """Return the spelling of a finding in folder names: blanks become hyphens."""
-    return finding.replace(" ", "-")
 
 
 def display_folder(displays: Path, case_id: str, finding: str, condition: str) -> Path:

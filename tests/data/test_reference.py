@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.case import slug
 from data.csvfile import InvalidTable
 from data.manifest import UnknownCase
 from data.raster import write_png
-from data.reference import Reference, ReferenceSet, slug, write_references
+from data.reference import Reference, ReferenceSet, write_references
 
 
 @pytest.fixture
