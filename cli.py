@@ -28,6 +28,11 @@ class Entry:
     summary: str
 
 
+_REFUSALS = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EISDIR, errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
+
 COMMANDS: Mapping[str, Entry] = {
     "analyse": Entry("commands.analyse", "Statistics of a long table of ratings."),
     "audit": Entry("commands.audit", "Verify the hash chain of a study's record."),
@@ -94,10 +99,15 @@ def explain_error(error: Exception) -> str | None:
     roots = {"DataError", "ExplainerError", "StudyError"}
     if roots & {cls.__name__ for cls in type(error).__mro__}:
         return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"The disk is full while writing {error.filename or 'a file'}. "
             "Free some space and run the same command again."
+        )
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        return (
+            f"{error.filename or 'A file'} cannot be used ({error.strerror}). "
+            "Choose another place, or change its permissions, and run the command again."
         )
     return None
 

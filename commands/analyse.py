@@ -9,6 +9,7 @@ import click
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
+from data.scratch import write_together
 from study.analysis.estimate import AnalysisError
 from study.analysis.figures import PAGE, NamedFigure, all_figures
 from study.analysis.report import Analysis, analyse
@@ -155,12 +156,12 @@ def _assignment(option: str, text: str) -> tuple[str, str]:
 def _write_figures(analysis: Analysis, folder: Path) -> int:
     """Write every figure of every item; ``plotly.min.js`` lies beside them once."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
         named = [f for item in analysis.items for f in all_figures(analysis, item=item)]
+        texts = {"plotly.min.js": get_plotlyjs()}
         for each in named:
             name = "".join(c if c.isalnum() or c in "-_." else "_" for c in each.name)
-            (folder / f"{name}.html").write_text(_page(each), encoding="utf-8")
+            texts[f"{name}.html"] = _page(each)
+        write_together(folder, texts)
     except OSError as error:
         raise AnalysisError(
             f"The figures cannot be written to {folder} ({error.strerror}); choose a folder that "

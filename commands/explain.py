@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commands.progress import progress_bar
+from data.csvfile import read_sheet
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
 from explainers import registry
@@ -295,14 +296,13 @@ def _check_names(findings: str, known: tuple[str, ...]) -> None:
 
 
 def _pairs_from_csv(path: Path, cases: CaseSet, known: tuple[str, ...]) -> list[Pair]:
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise ExplainerError(f"{path} cannot be read as CSV: {error}.") from error
+    sheet = read_sheet(path)
     for column in ("case_id", "finding"):
-        if column not in rows.columns:
+        if column not in sheet.columns:
             raise ExplainerError(f"{path}: column {column!r} is missing; expected case_id,finding.")
-    pairs = list(zip(rows["case_id"], rows["finding"], strict=True))
+    pairs = [(row["case_id"], row["finding"]) for row in sheet.records()]
+    if not pairs:
+        raise ExplainerError(f"{path} lists nothing to explain; expected at least one row.")
     for number, (case_id, finding) in enumerate(pairs, start=2):
         if case_id not in cases:
             raise ExplainerError(

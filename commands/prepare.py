@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,15 +14,17 @@ import click
 
 from commands.explain import write_localisation
 from commands.progress import progress_bar
-from data.manifest import CaseSet
-from data.reference import ReferenceSet
+from data.manifest import CASES_FILE, CaseSet
+from data.reference import REFERENCE_FILE, ReferenceSet
+from data.scratch import scratch_folder
 from explainers.archive import ExplanationArchive
-from explainers.classifiers.ours import load_classifier
-from explainers.generators.autoencoder import load_autoencoder
-from explainers.registry import names, spec
-from explainers.run import explain_cases, predict_cases
+from explainers.classifiers.ours import OurClassifier, load_classifier
+from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
+from explainers.parallel import explain_in_processes
+from explainers.registry import create, names, spec
+from explainers.run import predict_cases
 from pages.parts.display import write_displays
-from study.accounts import Accounts
+from study.accounts import Accounts, Role
 from study.allocation import CaseChoice, allocate
 from study.errors import StudyError
 from study.folder import StudyFolder
@@ -65,13 +68,16 @@ def command(
     protocol = load_protocol(protocol_file, known_methods=names())
     folder = StudyFolder(out)
     refuse_frozen(folder)
-    _bring_cases(case_dir, folder)
-    out.mkdir(parents=True, exist_ok=True)
+    open_networks(protocol, ReferenceSet.open(case_dir), classifier, autoencoder)
+    bring_cases(case_dir, folder)
     shutil.copyfile(protocol_file, folder.protocol)
-    codes = prepare_study(folder, protocol, classifier=classifier, autoencoder=autoencoder)
+    prepare_study(folder, protocol, classifier=classifier, autoencoder=autoencoder, announce=_show)
+    click.echo(f"Study ready. Open it with: counterlight serve {out}")
+
+
+def _show(codes: Sequence[SignInCode]) -> None:
     for each in codes:
         click.echo(f"{each.who:<14} {each.code}")
-    click.echo(f"Study ready. Open it with: counterlight serve {out}")
 
 
 def refuse_frozen(folder: StudyFolder) -> None:
@@ -83,6 +89,37 @@ def refuse_frozen(folder: StudyFolder) -> None:
         )
 
 
+def open_networks(
+    protocol: StudyProtocol, references: ReferenceSet, classifier: str, autoencoder: str
+) -> tuple[OurClassifier, OurAutoencoder | None]:
+    """Load what the protocol needs, and check that all speak of the same findings.
+
+    Raises
+    ------
+    StudyError
+        If the protocol names a finding that the reference standard or the classifier lacks.
+    DataError, ExplainerError
+        If a network cannot be loaded, or does not suit a method or the other network.
+    """
+    network = load_classifier(classifier)
+    for holder, known in (
+        (f"The reference standard of {references.root}", references.findings),
+        (f"The classifier {classifier}", network.findings),
+    ):
+        unknown = [name for name in protocol.cases.findings if name not in known]
+        if unknown:
+            raise StudyError(
+                f"{holder} knows nothing of {', '.join(map(repr, unknown))}, which the protocol "
+                f"asks for; it knows {', '.join(known)}. Correct cases.findings in the protocol."
+            )
+    methods = _methods(protocol)
+    needed = any("autoencoder" in spec(name).needs for name in methods)
+    generator = load_autoencoder(autoencoder) if needed else None
+    for name in methods:
+        create(name, classifier=network, autoencoder=generator)
+    return network, generator
+
+
 def prepare_study(
     folder: StudyFolder,
     protocol: StudyProtocol,
@@ -91,6 +128,7 @@ def prepare_study(
     autoencoder: str,
     choices: Sequence[CaseChoice] | None = None,
     check: Callable[[], None] | None = None,
+    announce: Callable[[tuple[SignInCode, ...]], None] | None = None,
 ) -> tuple[SignInCode, ...]:
     """Explain the chosen cases, draw what readers will see, allocate and freeze.
 
@@ -106,6 +144,8 @@ def prepare_study(
         Cases to read; selected by the protocol's rule if not given.
     check
         Called once the predictions are in place; may refuse them by raising.
+    announce
+        Called with the codes when all is ready, just before the study is frozen.
 
     Returns
     -------
@@ -117,9 +157,10 @@ def prepare_study(
     StudyError, DataError, ExplainerError
         Whatever stands in the way, in one sentence; nothing is frozen then.
     """
+    refuse_frozen(folder)
     cases, references = CaseSet.open(folder.cases), ReferenceSet.open(folder.cases)
     archive = ExplanationArchive(folder.explanations)
-    network = load_classifier(classifier)
+    network, _ = open_networks(protocol, references, classifier, autoencoder)
     with progress_bar("predictions") as advance:
         archive.save_predictions(predict_cases(cases, network, on_progress=advance))
     if check is not None:
@@ -129,26 +170,29 @@ def prepare_study(
             references.table(), archive.predictions(), protocol, protocol.study.seed
         )
     methods = _methods(protocol)
-    generator = load_autoencoder(autoencoder) if _needs_autoencoder(methods) else None
     pairs = [(choice.case_id, choice.finding) for choice in choices]
     with progress_bar("explanations") as advance:
-        explain_cases(
-            cases,
+        explain_in_processes(
+            folder.cases,
             pairs,
             methods,
-            archive,
-            classifier=network,
-            autoencoder=generator,
+            archive.root,
+            classifier=classifier,
+            autoencoder=autoencoder,
+            processes=os.cpu_count() or 1,
             on_progress=advance,
         )
     write_localisation(folder.cases, archive, pairs, methods)
     with progress_bar("displays") as advance:
         write_displays(folder.root, protocol, choices, on_progress=advance)
-    return _freeze(folder, protocol, choices)
+    return _freeze(folder, protocol, choices, announce)
 
 
 def _freeze(
-    folder: StudyFolder, protocol: StudyProtocol, choices: Sequence[CaseChoice]
+    folder: StudyFolder,
+    protocol: StudyProtocol,
+    choices: Sequence[CaseChoice],
+    announce: Callable[[tuple[SignInCode, ...]], None] | None,
 ) -> tuple[SignInCode, ...]:
     """Write protocol, allocation and accounts; the last step, so a database means a whole study."""
     readers = [f"R{n}" for n in range(1, protocol.design.readers + 1)]
@@ -159,20 +203,30 @@ def _freeze(
         readers,
         entropy=secrets.token_bytes(ENTROPY_BYTES),
     )
-    store = StudyStore.create(folder.database, protocol, assignments)
+    people: list[tuple[Role, str | None, str]] = [("reader", r, f"Reader {r}") for r in readers]
+    people += [("researcher", None, "Researcher"), ("coordinator", None, "Coordinator")]
     try:
-        accounts, now = Accounts(store), datetime.now(UTC)
-        codes = [
-            SignInCode(f"Reader {r}", accounts.add("reader", r, f"Reader {r}", now))
-            for r in readers
-        ]
-        codes.append(SignInCode("Researcher", accounts.add("researcher", None, "Researcher", now)))
-        codes.append(
-            SignInCode("Coordinator", accounts.add("coordinator", None, "Coordinator", now))
-        )
-    finally:
-        store.close()
-    return tuple(codes)
+        with scratch_folder(folder.root, ".freezing-") as scratch:
+            unfinished = scratch / folder.database.name
+            store = StudyStore.create(unfinished, protocol, assignments)
+            try:
+                accounts, now = Accounts(store), datetime.now(UTC)
+                codes = tuple(
+                    SignInCode(label, accounts.add(role, reader, label, now))
+                    for role, reader, label in people
+                )
+            finally:
+                store.close()
+            if announce is not None:
+                announce(codes)  # a study whose codes nobody has seen would be lost
+            refuse_frozen(folder)  # a rename would replace a study that was frozen meanwhile
+            unfinished.rename(folder.database)
+    except OSError as error:
+        raise StudyError(
+            f"{folder.database} cannot be made ({error.strerror or error}); the study is not "
+            "frozen. Free some space and prepare it again."
+        ) from error
+    return codes
 
 
 def _methods(protocol: StudyProtocol) -> tuple[str, ...]:
@@ -186,16 +240,37 @@ def _methods(protocol: StudyProtocol) -> tuple[str, ...]:
     return tuple(n for n in names() if shown & {n, *spec(n).map_names()})
 
 
-def _needs_autoencoder(methods: Sequence[str]) -> bool:
-    return any("autoencoder" in spec(name).needs for name in methods)
+def bring_cases(case_dir: Path, folder: StudyFolder) -> None:
+    """Copy the case set into the study, whole or not at all.
 
-
-def _bring_cases(case_dir: Path, folder: StudyFolder) -> None:
-    """Copy the case set into the study, whole or not at all."""
-    if folder.cases.exists() or case_dir.resolve() == folder.cases.resolve():
-        return
+    Raises
+    ------
+    DataError
+        If there is no case set.
+    StudyError
+        If the study holds another case set already, or the disk refuses.
+    """
     CaseSet.open(case_dir)
-    fresh = folder.root / "cases.partial"
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(case_dir, fresh)
-    fresh.rename(folder.cases)
+    if folder.cases.exists():
+        for name in (CASES_FILE, REFERENCE_FILE):
+            if _content(case_dir / name) != _content(folder.cases / name):
+                raise StudyError(
+                    f"{folder.root} was begun with another case set ({name} differs from that of "
+                    f"{case_dir}); delete the folder, or give another one with --out."
+                )
+        return
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder.root, ".copying-") as scratch:
+            shutil.copytree(case_dir, scratch / "cases")
+            (scratch / "cases").rename(folder.cases)
+    except OSError as error:  # also what copytree raises, which lists every file
+        reason = error.strerror or f"{case_dir} cannot be copied whole; is the disk full?"
+        raise StudyError(
+            f"The case set cannot be copied to {folder.cases} ({reason}); nothing of it was kept. "
+            "Free some space, or give another folder with --out."
+        ) from error
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

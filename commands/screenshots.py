@@ -24,7 +24,7 @@ from data.reference import ReferenceSet
 from study.accounts import Accounts, Role
 from study.clock import utc_now
 from study.errors import StudyError
-from study.export import read_table
+from study.export import read_localisation, read_predictions
 from study.folder import StudyFolder
 from study.session import ReadingDesk
 from study.simulate import PlantedEffect, simulate_readers
@@ -182,11 +182,11 @@ def _simulate(folder: StudyFolder) -> None:
         simulate_readers(
             store,
             ReferenceSet.open(folder.cases).table(),
-            read_table(folder.predictions),
+            read_predictions(folder),
             effect=PlantedEffect(),
             seed=1,
             start=utc_now(),
-            localisation=read_table(folder.localisation) if folder.localisation.exists() else None,
+            localisation=read_localisation(folder),
         )
     store.close()
 

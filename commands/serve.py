@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 
 from study.errors import StudyError
+from study.store import StudyStore
 
 STUDY_VARIABLE = "COUNTERLIGHT_STUDY"
 
@@ -30,14 +32,15 @@ def serve(study_dir: Path, *, port: int, address: str = "localhost") -> None:
     Raises
     ------
     StudyError
-        If ``study_dir`` holds no prepared study, or the port is taken.
+        If ``study_dir`` holds no prepared study or a damaged one, or the server cannot listen.
     """
     if not (study_dir / "study.sqlite").is_file():
         raise StudyError(
             f"{study_dir} holds no prepared study (study.sqlite is missing). "
             "Make one with `counterlight prepare`, or give another folder."
         )
-    _require_free(address, port)
+    StudyStore.open(study_dir / "study.sqlite").close()  # a damaged study is refused here
+    require_free(address, port)
     spec = importlib.util.find_spec("app")
     if spec is None or spec.origin is None:
         raise StudyError("app.py was not found; install Counterlight with `pip install -e .`.")
@@ -62,12 +65,36 @@ def serve(study_dir: Path, *, port: int, address: str = "localhost") -> None:
     )
 
 
-def _require_free(address: str, port: int) -> None:
-    """Refuse a port that another program already listens on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(0.5)
-        if probe.connect_ex((address, port)) == 0:
-            raise StudyError(
-                f"Port {port} on {address} is in use by another program. "
-                f"Stop it, or choose another port: --port {port + 1}."
-            )
+def require_free(address: str, port: int) -> None:
+    """Refuse an address that no server can listen on, or a port that another program has.
+
+    Raises
+    ------
+    StudyError
+        What stands in the way, and what to choose instead.
+    """
+    try:
+        places = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise StudyError(
+            f"{address!r} is no address of this machine; use --address localhost, or 0.0.0.0 to "
+            "be reached from others."
+        ) from error
+    refusals = []
+    for family, kind, protocol, _, place in places:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(place)
+            except OSError as error:
+                refusals.append(error)
+    if any(error.errno == errno.EADDRINUSE for error in refusals):
+        raise StudyError(
+            f"Port {port} on {address} is in use by another program. "
+            f"Stop it, or choose another port: --port {port % 65535 + 1}."
+        )
+    if len(refusals) == len(places):
+        raise StudyError(
+            f"Nothing can listen at {address}:{port} ({refusals[0].strerror}); "
+            "choose another --address, or a --port above 1023."
+        )

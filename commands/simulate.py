@@ -10,7 +10,7 @@ import click
 from commands.progress import progress_bar
 from data.reference import ReferenceSet
 from study.clock import utc_now
-from study.export import read_table
+from study.export import read_localisation, read_predictions
 from study.folder import StudyFolder
 from study.simulate import PlantedEffect, simulate_readers
 from study.store import StudyStore
@@ -54,16 +54,15 @@ def command(
     store = StudyStore.open(folder.database)
     design, n_cases = store.protocol.design, len(store.assignments(store.reader_ids[0]))
     span = timedelta(days=design.washout_days * (design.sessions - 1), minutes=n_cases)
-    localisation = read_table(folder.localisation) if folder.localisation.exists() else None
     with progress_bar("readings", len(store.assignments())) as on_progress:
         result = simulate_readers(
             store,
             ReferenceSet.open(folder.cases).table(),
-            read_table(folder.predictions),
+            read_predictions(folder),
             effect=PlantedEffect(effect, effect_false_positives, iou_slope),
             seed=seed,
             start=utc_now() - span,
-            localisation=localisation,
+            localisation=read_localisation(folder),
             on_progress=on_progress,
         )
     store.close()

@@ -172,12 +172,23 @@ def classifier_command(arch: str, counterfactuals: bool, **shared: Any) -> None:
     "--perceptual",
     help="A classifier whose features the loss compares; never the one to be explained.",
 )
+@click.option("--perceptual-weight", default=LossWeights.perceptual, show_default=True)
+@click.option("--logit-weight", default=LossWeights.perceptual_logits, show_default=True)
+@click.option(
+    "--mask-attention",
+    default=LossWeights.mask_attention,
+    show_default=True,
+    help="Weighted area of each finding's mask, as a share of the film.",
+)
 @click.option("--classifier", help="The classifier to be explained, to measure its shift.")
 def autoencoder_command(
     arch: str,
     latent_channels: int | None,
     counterfactuals: bool,
     perceptual: str | None,
+    perceptual_weight: float,
+    logit_weight: float,
+    mask_attention: float,
     classifier: str | None,
     **shared: Any,
 ) -> None:
@@ -192,7 +203,11 @@ def autoencoder_command(
             "classifier it explains learns to please it. Train a helper with another seed."
         )
     films = job.films()
-    weights = LossWeights()
+    weights = LossWeights(
+        perceptual=perceptual_weight,
+        perceptual_logits=logit_weight,
+        mask_attention=mask_attention,
+    )
     with _training_bar() as on_step, _stop_on_interrupt() as cancelled:
         autoencoder, run = train_autoencoder(
             films,
@@ -291,6 +306,8 @@ def _job(
 ) -> _Job:
     if out.suffix != ".safetensors":
         raise click.BadParameter(f"{out} must end in .safetensors.", param_hint="--out")
+    if out.is_dir():  # said now, not after hours of training
+        raise click.BadParameter(f"{out} is a folder; name a file.", param_hint="--out")
     if epochs is not None and minutes is not None:
         raise click.UsageError("Give --epochs or --minutes, not both.")
     torch.set_num_threads(threads)

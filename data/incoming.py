@@ -258,6 +258,11 @@ def _resolve_columns(sheet: Sheet, reading: ManifestReading) -> dict[str, str]:
             f"{sheet.path} has no column 'image'; name the column that holds the files "
             "(for example --map image=file)."
         )
+    nameless = next((name for name in theirs if name in (FINDING, MASK)), None)
+    if nameless:
+        raise InvalidTable(
+            f"{sheet.path}: column {nameless!r} names nothing; expected {nameless}Mass."
+        )
     _check_names(sheet, theirs, MASK)
     return theirs
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from data.case import DataError
+from data.scratch import scratch_folder
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -36,22 +35,19 @@ def workspace(out: Path) -> Iterator[Path]:
         raise CannotWrite(f"{out} already exists and is not an empty folder; choose another one.")
     new_parents = [folder for folder in out.absolute().parents if not folder.exists()]
     finished = False
-    temporary = None
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.absolute().parent))
-        folder = temporary / "cases"
-        folder.mkdir()  # unlike the temporary folder itself, with the user's usual permissions
-        yield folder
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
-        finished = True
+        with scratch_folder(out.absolute().parent, f".importing-{out.name}-") as temporary:
+            folder = temporary / "cases"
+            folder.mkdir()  # unlike the temporary folder itself, with the user's usual permissions
+            yield folder
+            if out.exists():
+                out.rmdir()
+            folder.rename(out)
+            finished = True
     except OSError as error:
         raise CannotWrite(_disk_message(out, error)) from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
         if not finished:
             for parent in new_parents:
                 with contextlib.suppress(OSError):

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.case import slug
+from data.scratch import replacing, scratch_folder
 from explainers.base import ExplainerError
 from explainers.record import (
     MAP_KINDS,
@@ -120,14 +119,11 @@ class ExplanationArchive:
         self._refuse_namesake(target, provenance)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(prefix=".saving-", dir=target.parent))
-            try:
+            with scratch_folder(target.parent, ".saving-") as scratch:
                 fresh = scratch / "fresh"
                 fresh.mkdir()
                 write_explanation(fresh, explanation, provenance, self.frame_bits)
                 _move_into_place(fresh, target, scratch / "replaced")
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
         except OSError as error:
             raise ExplainerError(
                 f"The explanation could not be written to {target}: {error.strerror or error}. "
@@ -294,10 +290,10 @@ class ExplanationArchive:
         except FileNotFoundError as error:
             raise NotInArchive(f"There is no {path}; run `counterlight explain` first.") from error
         except (OSError, ValueError) as error:
-            raise corrupt(path, str(error).split("\n")[0]) from error
+            raise _damaged_table(path, str(error).split("\n")[0]) from error
         missing = [name for name in PREDICTION_COLUMNS if name not in table.columns]
         if missing:
-            raise corrupt(path, f"it lacks the column {missing[0]!r}")
+            raise _damaged_table(path, f"it lacks the column {missing[0]!r}")
         table = table[list(PREDICTION_COLUMNS)]
         try:  # not by pandas, whose parser may be off by one in the last digit
             numbers = {
@@ -305,7 +301,7 @@ class ExplanationArchive:
                 for name in ("logit", "probability")
             }
         except ValueError as error:
-            raise corrupt(path, f"a logit or probability is no number ({error})") from error
+            raise _damaged_table(path, f"a logit or probability is no number ({error})") from error
         return table.assign(**numbers)
 
 
@@ -339,19 +335,21 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     ExplainerError
         If the disk refuses; a former file is then untouched.
     """
-    scratch = path.with_name(f".saving-{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            table.to_csv(scratch, index=False, lineterminator="\n", encoding="utf-8")
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        with replacing(path) as fresh:
+            table.to_csv(fresh, index=False, lineterminator="\n", encoding="utf-8")
     except OSError as error:
         raise ExplainerError(
             f"{path} could not be written: {error.strerror or error}. "
             "Free some space or choose another folder, then run the command again."
         ) from error
+
+
+def _damaged_table(path: Path, problem: str) -> CorruptRecord:
+    """Build the error for damaged predictions; only a person may throw them away."""
+    return CorruptRecord(
+        f"{path} is damaged: {problem}. Delete it and run `counterlight explain` again."
+    )
 
 
 def _move_into_place(fresh: Path, target: Path, aside: Path) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from data.scratch import replacing
 from explainers.base import ExplainerError
 
 WEIGHTS_DIRECTORY = Path(__file__).parent / "weights"
@@ -195,16 +194,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     ExplainerError
         If the disk refuses; what was there before is still there.
     """
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
-        save_file(dict(tensors), temporary, dict(metadata))
-        os.replace(temporary, path)
+        with replacing(path) as fresh:
+            fresh.write_bytes(save(dict(tensors), dict(metadata)))  # save_file hides it from others
     except (OSError, SafetensorError) as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise ExplainerError(f"{path} could not be written: {error}.") from error
 
 

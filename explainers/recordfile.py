@@ -128,10 +128,12 @@ def parse_record(path: Path) -> dict[str, Any]:
 
 
 def is_complete(folder: Path, record: dict[str, Any]) -> bool:
-    """Say whether the files that a record speaks of are there."""
-    if record["kind"] == "attribution":
-        return (folder / "values.npy").is_file()
-    return all(_frame_path(folder, number).is_file() for number in range(record["shape"][0]))
+    """Say whether the files that a record speaks of are there and can be read."""
+    try:
+        read_explanation(folder, record, str(record["provenance"].get("finding")))
+    except CorruptRecord:
+        return False
+    return True
 
 
 def read_explanation(
@@ -162,7 +164,7 @@ def _read_attribution(folder: Path, record: dict[str, Any], finding: str) -> Att
     try:
         stored = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise corrupt(path, str(error) or "it is empty") from error
+        raise corrupt(path, "it is cut off, or no array of numbers") from error
     if list(stored.shape) != record["shape"] or stored.dtype != np.float16:
         raise corrupt(path, f"it holds {stored.dtype} values of shape {stored.shape}")
     method_error = record["method_error"]

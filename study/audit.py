@@ -139,8 +139,13 @@ def _read(path: Path) -> tuple[list[_Row], list[tuple[object, ...]], set[str]]:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         triggers = {name for (name,) in names}
     except sqlite3.Error as error:
+        advice = (
+            "free some space on its disk, or look for a failing one"
+            if "disk I/O" in str(error)
+            else "restore it from a backup"
+        )
         raise StoreUnavailable(
-            f"{path} cannot be read as a study's database ({error}); restore it from a backup."
+            f"{path} cannot be read as a study's database ({error}); {advice}."
         ) from error
     finally:
         connection.close()

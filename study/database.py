@@ -18,6 +18,7 @@ _WRITE = "counterlight_write"
 
 _CAUSES = (
     ("full", "the disk is full; free some space and submit again"),
+    ("disk I/O", "the disk refused; it may be full, so free some space and try again"),
     ("locked", "another program keeps it locked; close that program and submit again"),
     ("readonly", "it is read-only; make the file and its directory writable"),
     ("unable to open", "it cannot be opened; check that the path exists and is writable"),
@@ -46,7 +47,7 @@ def connect(path: Path, busy_timeout_s: float) -> tuple[Engine, Engine]:
             f"There is no study database {path}; prepare the study first, or name its directory."
         )
     engine = _engine(path, busy_timeout_s)
-    with spoken(path), engine.begin() as connection:
+    with spoken(path, "Nothing can be read from"), engine.begin() as connection:
         application = connection.execute(text("PRAGMA application_id")).scalar_one()
         version = connection.execute(text("PRAGMA user_version")).scalar_one()
     if application != APPLICATION_ID:
@@ -101,28 +102,33 @@ def create_file(path: Path) -> Iterator[Connection]:
 
 
 @contextmanager
-def spoken(path: Path) -> Iterator[None]:
+def spoken(path: Path, outcome: str = "Nothing was saved to") -> Iterator[None]:
     """Turn errors of the database into one sentence.
+
+    Parameters
+    ----------
+    path
+        The database, which the sentence names.
+    outcome
+        How the sentence begins.
 
     Raises
     ------
     StoreUnavailable
-        What happened, and that nothing was saved.
+        What happened, and what to do.
     """
     try:
         yield
     except PoolTimeout as error:
         raise StoreUnavailable(
-            f"Nothing was saved to {path.name}: too many requests at once; try again."
+            f"{outcome} {path.name}: too many requests at once; try again."
         ) from error
     except DBAPIError as error:
         cause = str(error.orig)
         for sign, words in _CAUSES:
             if sign in cause:
-                raise StoreUnavailable(f"Nothing was saved to {path.name}: {words}.") from error
-        raise StoreUnavailable(
-            f"Nothing was saved to {path.name}: the database refused ({cause})."
-        ) from error
+                raise StoreUnavailable(f"{outcome} {path.name}: {words}.") from error
+        raise StoreUnavailable(f"{outcome} {path.name}: the database refused ({cause}).") from error
 
 
 def purge(engine: Engine) -> None:

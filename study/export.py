@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from data.reference import ReferenceSet
+from data.scratch import write_together
 from study.audit import AuditReport, verify
 from study.clock import timestamp
 from study.codebook import codebook
@@ -46,9 +44,7 @@ def study_table(study_dir: Path | str, store: StudyStore | None = None) -> pd.Da
     opened = store or StudyStore.open(folder.database)
     try:
         reference = ReferenceSet.open(folder.cases).table()
-        predictions = read_table(folder.predictions)
-        localisation = read_table(folder.localisation) if folder.localisation.exists() else None
-        return long_table(opened, reference, predictions, localisation)
+        return long_table(opened, reference, read_predictions(folder), read_localisation(folder))
     finally:
         if store is None:
             opened.close()
@@ -106,27 +102,54 @@ def export_study(study_dir: Path | str, out: Path | str) -> Export:
         "protocol.toml": to_toml(protocol),
         "README.txt": _readme(protocol, ratings, report),
     }
-    return Export(_write_together(out, texts), report)
+    try:
+        return Export(write_together(out, texts), report)
+    except OSError as error:
+        raise StudyError(
+            f"The export cannot be written to {out} ({error.strerror or error}); choose another "
+            "directory, or free some space."
+        ) from error
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV table with ``case_id`` as text.
+def read_predictions(folder: StudyFolder) -> pd.DataFrame:
+    """Read a study's predictions: case_id, finding, probability and more.
 
     Raises
     ------
     StudyError
-        If the file is missing or not a table.
+        If the file is missing, no table, lacks a column, or a probability is no number.
     """
+    return _read_table(folder.predictions, ("case_id", "finding"), "probability")
+
+
+def read_localisation(folder: StudyFolder) -> pd.DataFrame | None:
+    """Read a study's localisation (case_id, finding, map, iou and more), if it has one.
+
+    Raises
+    ------
+    StudyError
+        If the file is no table, lacks a column, or an IoU is no number.
+    """
+    if not folder.localisation.exists():
+        return None
+    return _read_table(folder.localisation, ("case_id", "finding", "map"), "iou")
+
+
+def _read_table(path: Path, names: tuple[str, ...], number: str) -> pd.DataFrame:
+    """Read a CSV table with columns of text and one of numbers."""
+    restore = "restore it from a backup, or prepare a study anew"
     try:
-        return pd.read_csv(path, dtype={"case_id": "str", "finding": "str", "map": "str"})
+        table = pd.read_csv(path, dtype=dict.fromkeys(names, "str"))
     except FileNotFoundError as error:
-        raise StudyError(
-            f"{path} is missing; prepare the study again to compute its explanations."
-        ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise StudyError(
-            f"{path} is not a CSV table ({error}); prepare the study again."
-        ) from error
+        raise StudyError(f"{path} is missing; {restore}.") from error
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} is not a CSV table ({error}); {restore}.") from error
+    missing = [name for name in (*names, number) if name not in table.columns]
+    if missing:
+        raise StudyError(f"{path} has no column {', '.join(map(repr, missing))}; {restore}.")
+    if len(table) and not pd.api.types.is_numeric_dtype(table[number]):
+        raise StudyError(f"{path} holds text in the column {number!r} of numbers; {restore}.")
+    return table
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -194,24 +217,3 @@ def _readme(protocol: StudyProtocol, ratings: pd.DataFrame, report: AuditReport)
     if not report.intact:
         lines += ["", "THE RECORD IS NOT INTACT:", *report.problems]
     return "\n".join(lines) + "\n"
-
-
-def _write_together(out: Path, texts: dict[str, str]) -> tuple[Path, ...]:
-    """Write all files beside their destination first, then move them there."""
-    draft: Path | None = None
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".export-", dir=out))
-        for name, text in texts.items():
-            (draft / name).write_text(text, encoding="utf-8", newline="")
-        for name in texts:
-            os.replace(draft / name, out / name)
-    except OSError as error:
-        raise StudyError(
-            f"The export cannot be written to {out} ({error.strerror or error}); choose another "
-            "directory, or free some space."
-        ) from error
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
-    return tuple(out / name for name in texts)

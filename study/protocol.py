@@ -365,7 +365,7 @@ def parse_protocol(
         What error messages call it, usually the file's name.
     """
     try:
-        content = tomllib.loads(text)
+        content = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(f"{name} is not valid TOML: {error}; correct that line.") from error
     return _validated(content, name, known_methods)

@@ -154,7 +154,7 @@ def _need(table: pd.DataFrame, columns: set[str], name: str) -> None:
     if missing:
         raise StudyError(
             f"The {name} has no column {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(str, table.columns))}. Prepare the study again."
+            f"{', '.join(map(str, table.columns))}. Use the tables of the prepared study."
         )
 
 

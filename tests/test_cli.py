@@ -23,6 +23,14 @@ def test_a_full_disk_is_one_sentence():
     assert "var/x" in cli.explain_error(error)
 
 
+def test_a_place_that_may_not_be_written_is_one_sentence():
+    error = PermissionError(errno.EACCES, "Permission denied", "/elsewhere/x")
+    assert cli.explain_error(error) == (
+        "/elsewhere/x cannot be used (Permission denied). "
+        "Choose another place, or change its permissions, and run the command again."
+    )
+
+
 def test_a_programming_mistake_is_not_hidden():
     assert cli.explain_error(ValueError("shapes differ")) is None
 

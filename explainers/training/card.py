@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.scratch import replacing
 from explainers.base import ExplainerError
 from explainers.training.films import Films
 from explainers.training.held_out import AutoencoderFigures, ClassifierFigures, Interval
@@ -167,18 +166,10 @@ def write_text(path: Path, text: str) -> None:
     ExplainerError
         If the disk refuses.
     """
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-        os.replace(temporary, path)
+        with replacing(path) as fresh:
+            fresh.write_text(text, encoding="utf-8")
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise ExplainerError(f"{path} could not be written: {error}.") from error
 
 
@@ -189,8 +180,9 @@ def card_markdown(card: ModelCard) -> str:
     lines = [
         f"# {card.name}",
         "",
-        f"A {card.kind} ({card.architecture}, {card.n_parameters:,} parameters), trained on "
-        f"{films}{'' if not card.simulated else ' only. **Not for patients.**'}",
+        f"{'An' if card.kind[0] in 'aeiou' else 'A'} {card.kind} ({card.architecture}, "
+        f"{card.n_parameters:,} parameters), trained on {films}"
+        f"{'' if not card.simulated else ' only. **Not for patients.**'}",
         "",
         "## Trained on",
         "",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -18,12 +20,14 @@ from torch import Tensor
 from data.manifest import CaseSet
 from data.raster import read_image, read_mask, resize
 from data.reference import Reference, ReferenceSet
+from data.scratch import scratch_folder
 from explainers.base import ExplainerError, OnProgress
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 TEST_SHARE = 0.2
 _MASK_COVERAGE = 0.25  # of a small pixel; half, as for readers, would drop thin pleural lines
+_BLOCK = 1 << 20  # bytes written at a time
 _VERSION = "films/1"  # of the arrays; another one builds another cache
 
 
@@ -203,19 +207,21 @@ def open_films(
     digest = case_set_digest(cases)
     key = hashlib.sha256(f"{_VERSION}:{digest}".encode()).hexdigest()
     folder = cache / f"{key[:24]}-{size}"
-    if not (folder / "index.json").is_file():
+    cached = _read_cache(folder, size)
+    if cached is None:
         _build_cache(folder, case_set, references, findings, size, on_progress)
-    index = json.loads((folder / "index.json").read_text())
-    case_rows = np.array(index["case"], np.int64)  # row -> position in the case set
-    removed = np.array(index["removed"], np.int64)
+        cached = _read_cache(folder, size)
+    if cached is None:
+        raise ExplainerError(f"{folder} was written but cannot be read; check its disk.")
+    case_rows, removed = cached.case_rows, cached.removed
     labels = np.array([_labels(reference, findings) for reference in references], np.float32)
     labels = labels[case_rows]
     counterfactual = removed >= 0
     labels[counterfactual, removed[counterfactual]] = 0.0
     return Films(
         findings=findings,
-        images=np.load(folder / "images.npy", mmap_mode="r"),
-        masks=np.load(folder / "masks.npy", mmap_mode="r"),
+        images=cached.images,
+        masks=cached.masks,
         labels=labels,
         case_ids=np.array([r.case_id for r in references])[case_rows],
         patient_ids=np.array([r.patient_id for r in references])[case_rows],
@@ -230,6 +236,47 @@ def open_films(
 def _labels(reference: Reference, findings: tuple[str, ...]) -> list[float]:
     known = [reference.findings.get(finding) for finding in findings]
     return [np.nan if value is None else float(value) for value in known]
+
+
+@dataclass(frozen=True)
+class _Cached:
+    """A cache as read: arrays, position in the case set and finding removed, one per row."""
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint16]
+    case_rows: NDArray[np.int64]
+    removed: NDArray[np.int64]
+
+
+def _read_cache(folder: Path, size: int) -> _Cached | None:
+    """Open a cache; ``None`` if it is not there or damaged, so that it is built anew."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        found = _Cached(
+            images=np.load(folder / "images.npy", mmap_mode="r"),
+            masks=np.load(folder / "masks.npy", mmap_mode="r"),
+            case_rows=np.array(index["case"], np.int64),
+            removed=np.array(index["removed"], np.int64),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    shape = (len(found.removed), size, size)
+    whole = found.images.shape == found.masks.shape == shape
+    return found if whole and found.case_rows.shape == found.removed.shape else None
+
+
+def _allocated(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
+    """Make an array on disk whose space is really taken.
+
+    A sparse one would end the program with a bus error, not an exception, on a full disk.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    start, end = array.offset, array.offset + array.nbytes
+    with path.open("r+b") as file:
+        file.seek(start)
+        for position in range(start, end, _BLOCK):
+            file.write(bytes(min(_BLOCK, end - position)))
+    return array
 
 
 def _build_cache(
@@ -249,11 +296,9 @@ def _build_cache(
             if finding in reference.counterfactuals
         ]
     shape = (len(pairs), size, size)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix="building-"))
-    try:
-        images = np.lib.format.open_memmap(temporary / "images.npy", "w+", np.uint8, shape)
-        masks = np.lib.format.open_memmap(temporary / "masks.npy", "w+", np.uint16, shape)
+    with _writing(folder, shape) as temporary:
+        images = _allocated(temporary / "images.npy", np.uint8, shape)
+        masks = _allocated(temporary / "masks.npy", np.uint16, shape)
         for row, (position, target) in enumerate(pairs):
             reference = references[position]
             if target < 0:
@@ -271,16 +316,26 @@ def _build_cache(
             "case": [position for position, _ in pairs],
             "removed": [target for _, target in pairs],
         }
-        (temporary / "index.json").write_text(json.dumps(content))
-        if not folder.exists():
-            temporary.rename(folder)
+        (temporary / "index.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@contextmanager
+def _writing(folder: Path, shape: tuple[int, int, int]) -> Iterator[Path]:
+    """Yield a folder that takes the place of ``folder`` when it is complete."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder.parent, "building-") as scratch:
+            fresh = scratch / "fresh"
+            fresh.mkdir()
+            yield fresh
+            if folder.exists():  # damaged, or another training was quicker
+                os.replace(folder, scratch / "replaced")
+            os.replace(fresh, folder)
     except OSError as error:
         raise ExplainerError(
-            f"The cache of training films in {folder.parent} cannot be written ({error}); it needs "
-            f"about {3 * len(pairs) * size * size / 1e6:.0f} MB."
+            f"The cache of training films in {folder.parent} cannot be written "
+            f"({error.strerror or error}); it needs about {3 * math.prod(shape) / 1e6:.1f} MB."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _coded_masks(reference: Reference, findings: tuple[str, ...], size: int) -> NDArray[np.uint16]:

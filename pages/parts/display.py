@@ -10,8 +10,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from PIL import Image
 from data.case import Case
 from data.manifest import CaseSet
 from data.raster import quantise
+from data.scratch import scratch_folder
 from explainers.archive import ExplanationArchive
 from explainers.overlay import overlay_rgba
 from explainers.record import Counterfactual
@@ -41,6 +40,7 @@ from study.folder import StudyFolder
 from study.protocol import Condition, Panel, StudyProtocol
 
 DRAWING_VERSION: Final = 1
+PNG_END: Final = b"IEND\xaeB`\x82"  # type and checksum of the last chunk of every PNG
 """Part of every display's digest; raised when the drawing below changes."""
 
 
@@ -221,8 +221,7 @@ def write_display(target: Path, display: Display) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-        try:
+        with scratch_folder(target.parent, ".writing-") as scratch:
             fresh = scratch / "fresh"
             for number, pictures in enumerate(display.pictures):
                 (fresh / f"panel{number}").mkdir(parents=True)
@@ -232,8 +231,6 @@ def write_display(target: Path, display: Display) -> None:
             if target.exists():
                 os.replace(target, scratch / "replaced")
             os.replace(fresh, target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise DisplayError(
             f"The pictures could not be written to {target}: {error.strerror or error}. "
@@ -296,11 +293,19 @@ def _present(target: Path, digest: str) -> DisplayRecord | None:
     except DisplayMissing:
         return None
     whole = all(
-        picture_path(target, number, frame).is_file()
+        _is_whole(picture_path(target, number, frame))
         for number, panel in enumerate(record.panels)
         for frame in range(panel.n_frames)
     )
     return record if whole and record.digest == digest else None
+
+
+def _is_whole(picture: Path) -> bool:
+    """Say whether a PNG of ours is there and not cut off."""
+    try:
+        return picture.read_bytes().endswith(PNG_END)
+    except OSError:
+        return False
 
 
 def _same_counts(

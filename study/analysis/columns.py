@@ -159,7 +159,8 @@ def canonicalise(
     _check_no_duplicates(frame, with_session="session" in dict(matched))
     _check_correctness(frame)
     maps = tuple(c.removeprefix(MAP_PREFIX) for c in frame.columns if c.startswith(MAP_PREFIX))
-    shown = _shown_maps(table, maps, shown_maps, notes)
+    conditions = tuple(sorted(frame["condition"].unique()))
+    shown = _shown_maps(table, maps, conditions, shown_maps, notes)
     return Ratings(
         frame=frame.reset_index(drop=True),
         columns=matched,
@@ -388,6 +389,7 @@ def _check_correctness(frame: pd.DataFrame) -> None:
 def _shown_maps(
     table: pd.DataFrame,
     maps: tuple[str, ...],
+    conditions: tuple[str, ...],
     given: Mapping[str, Collection[str]] | None,
     notes: list[str],
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -396,6 +398,10 @@ def _shown_maps(
         published = frozenset(str(name) for name in table.columns) >= _PUBLISHED_HEADER
         return _PUBLISHED_MAPS if published else ()
     for condition, names in given.items():
+        if condition not in conditions:
+            notes.append(
+                f"Maps are named for condition {condition!r}; the table has {_list(conditions)}."
+            )
         unknown = [name for name in names if name not in maps]
         if maps and unknown:
             notes.append(

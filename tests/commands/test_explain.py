@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from commands.explain import command, counterfactual_summary
+from data.case import DataError
 from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError
 from explainers.record import Counterfactual
@@ -115,13 +116,23 @@ def test_a_wrong_option_is_refused_in_a_sentence_and_nothing_is_written(
         ("case_id\nc0001\n", "column 'finding' is missing"),
         ("case_id,finding\nc0001,Mass\nc0009,Mass\n", "row 3, column case_id: 'c0009'"),
         ("case_id,finding\nc0001,Cold\n", "row 2, column finding: 'Cold'"),
+        ("case_id,finding\n", "lists nothing to explain"),
+        ("case_id,finding\nc0001,Mass,1\n", "row 2 has 3 cells"),
+        ("", "has no header"),
     ],
 )
 def test_a_wrong_row_in_the_file_of_pairs_is_named(material, tmp_path, content, said):
     listed = tmp_path / "pairs.csv"
     listed.write_text(content)
-    with pytest.raises(ExplainerError, match=said):
+    with pytest.raises((ExplainerError, DataError), match=said):
         call(material, tmp_path / "out", "--findings", str(listed))
+
+
+def test_pairs_may_come_from_a_spreadsheet_with_semicolons(material, tmp_path):
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("case_id;finding\nc0001;Mass\n", encoding="utf-8-sig")
+    options = ["--findings", str(listed), "--methods", "input_gradients"]
+    assert "1 findings explained" in call(material, tmp_path / "out", *options).output
 
 
 def test_a_damaged_localisation_table_is_named_and_not_overwritten(material, tmp_path):

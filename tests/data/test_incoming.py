@@ -140,3 +140,10 @@ def test_windows_paths_and_absolute_paths_are_found(make_manifest: Make, tmp_pat
 def test_a_name_too_long_for_a_file_is_a_missing_file(make_manifest: Make) -> None:
     incoming = read_incoming(make_manifest(1, image=["x" * 5000]), ManifestReading())
     assert "does not exist" in incoming.problems[0].text
+
+
+@pytest.mark.parametrize("column", ["finding:", "mask: "])
+def test_a_column_that_names_no_finding_is_refused(make_manifest: Make, column: str) -> None:
+    path = make_manifest(1, **{column: ["1"]})
+    with pytest.raises(InvalidTable, match=f"column '{column.strip()}' names nothing"):
+        read_incoming(path, ManifestReading())

@@ -255,7 +255,9 @@ def test_a_damaged_record_names_its_file(archive, spoil, named):
         archive.load("c1", "Lung Opacity", "latent_shift")
 
 
-@pytest.mark.parametrize("spoil", [spoil_json, spoil_version, lose_frame, spoil_shape])
+@pytest.mark.parametrize(
+    "spoil", [spoil_json, spoil_version, lose_frame, spoil_shape, spoil_frame, swap_frame]
+)
 def test_a_damaged_record_counts_as_absent_and_can_be_replaced(archive, spoil):
     archive.save(film(), provenance())
     spoil(folder_of(archive))
@@ -268,8 +270,9 @@ def test_a_damaged_record_counts_as_absent_and_can_be_replaced(archive, spoil):
 def test_damaged_values_are_named(archive, content):
     archive.save(attribution(), provenance("m"))
     (folder_of(archive, "m") / "values.npy").write_bytes(content)
-    with pytest.raises(CorruptRecord, match=r"values\.npy is damaged"):
+    with pytest.raises(CorruptRecord, match=r"values\.npy is damaged: it is cut off"):
         archive.load("c1", "Lung Opacity", "m")
+    assert not archive.has("c1", "Lung Opacity", "m")
 
 
 @pytest.mark.parametrize(
@@ -335,7 +338,7 @@ def test_no_predictions_are_told_from_damaged_ones(archive):
     archive.predictions_path.write_text(
         "case_id,finding,logit,probability,weights_digest\nc1,Mass,high,0.5,a\n"
     )
-    with pytest.raises(CorruptRecord, match="no number"):
+    with pytest.raises(CorruptRecord, match=r"no number .*\. Delete it and run"):
         archive.predictions()
 
 

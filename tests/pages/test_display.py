@@ -186,3 +186,12 @@ def test_films_keep_their_size(study: TinyStudy) -> None:
     assert opened(picture_path(folder_of(study, "A"), 0, 0)).size == (SIDE_PX, SIDE_PX)
     assert read_record(folder_of(study, "A")).aspect == 1
     assert StudyFolder(study.root).displays.is_dir()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n cut off"])
+def test_a_picture_that_is_cut_off_is_drawn_again(study: TinyStudy, content: bytes) -> None:
+    picture = folder_of(study, "B") / "panel0" / "0.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(content)
+    assert write_displays(study.root, study.protocol, CHOICES) == 1
+    assert picture.read_bytes() == whole

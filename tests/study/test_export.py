@@ -14,7 +14,7 @@ from commands.export import command as export_command
 from study.analysis.columns import canonicalise
 from study.codebook import codebook
 from study.errors import StudyError
-from study.export import FILES, export_study, to_csv
+from study.export import FILES, export_study, read_localisation, to_csv
 from study.folder import StudyFolder
 from study.protocol import load_protocol
 from study.table import COLUMNS, long_table
@@ -210,9 +210,33 @@ def test_a_directory_without_a_study_or_without_predictions_is_a_sentence(
     with pytest.raises(StudyError, match=r"holds no study\.sqlite"):
         export_study(tmp_path, tmp_path / "out")
     StudyFolder(study_dir).predictions.unlink()
-    with pytest.raises(StudyError, match="prepare the study again"):
+    with pytest.raises(StudyError, match="restore it from a backup"):
         export_study(study_dir, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "not a CSV table"),
+        ("a,b\n1,2\n", "no column 'case_id', 'finding', 'map', 'iou'"),
+        ("case_id,finding,map,iou\nc1,Mass,m,much\n", "text in the column 'iou'"),
+    ],
+)
+def test_a_damaged_localisation_is_named(study_dir: Path, content: str, said: str) -> None:
+    folder = StudyFolder(study_dir)
+    folder.localisation.write_text(content)
+    with pytest.raises(StudyError, match=rf"localisation\.csv .*{said}.*backup"):
+        read_localisation(folder)
+
+
+def test_localisation_may_be_absent_or_without_rows(study_dir: Path) -> None:
+    folder = StudyFolder(study_dir)
+    folder.localisation.write_text("case_id,finding,map,iou\n")
+    table = read_localisation(folder)
+    assert table is not None and table.empty
+    folder.localisation.unlink()
+    assert read_localisation(folder) is None
 
 
 def test_the_commands_export_and_audit_a_study(study_dir: Path, tmp_path: Path) -> None:

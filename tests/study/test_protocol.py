@@ -149,3 +149,7 @@ def test_an_unknown_item_condition_or_shipped_protocol_is_named() -> None:
         protocol.condition("C")
     with pytest.raises(ProtocolError, match="demo, gifsplanation"):
         shipped_protocol("other")
+
+
+def test_a_byte_order_mark_does_not_matter() -> None:
+    assert parse_protocol("\ufeff" + DEMO) == parse_protocol(DEMO)

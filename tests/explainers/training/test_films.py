@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from data.case import DataError
 from data.reference import Reference
 from explainers.base import ExplainerError
+from explainers.training import films as training_films
 from explainers.training.films import Films, assign_splits, open_films, split_of
 
 SIDE = 32
@@ -110,3 +112,33 @@ def test_a_film_that_cannot_be_read_leaves_no_cache_behind(
 def test_a_size_out_of_range_is_refused(case_set: Path, tmp_path: Path) -> None:
     with pytest.raises(ExplainerError, match="16 to 1024"):
         open_films(case_set, 8, tmp_path)
+
+
+@pytest.mark.parametrize("spoilt", ["index.json", "images.npy", "masks.npy"])
+def test_a_damaged_cache_is_built_anew(
+    case_set: Path, films: Films, tmp_path: Path, spoilt: str
+) -> None:
+    for _ in range(2):
+        again = open_films(case_set, SIDE, tmp_path, validation_share=0.3)
+        assert np.array_equal(again.images, films.images)
+        (folder,) = tmp_path.iterdir()
+        with (folder / spoilt).open("r+b") as file:
+            file.truncate(100)
+
+
+def test_the_space_of_a_cache_is_really_taken(case_set: Path, tmp_path: Path) -> None:
+    open_films(case_set, SIDE, tmp_path)  # a sparse file ends in a bus error on a full disk
+    for path in tmp_path.glob("*/*.npy"):
+        assert path.stat().st_blocks * 512 >= path.stat().st_size
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_cache(
+    case_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training_films, "_allocated", refuse)
+    with pytest.raises(ExplainerError, match=r"cannot be written \(No space left.*MB"):
+        open_films(case_set, SIDE, tmp_path)
+    assert list(tmp_path.iterdir()) == []

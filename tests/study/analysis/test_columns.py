@@ -197,6 +197,11 @@ def test_maps_are_those_with_an_iou_or_those_that_were_told():
     assert told.maps_of("B") == ("latent_shift-max",)
 
 
+def test_maps_named_for_a_condition_that_nobody_read_are_noted():
+    told = canonicalise(ours(iou_grad=0.2), shown_maps={"Z": ["grad"]})
+    assert told.notes[-1] == "Maps are named for condition 'Z'; the table has 'A', 'B'."
+
+
 def test_a_map_without_iou_is_noted_and_left_out():
     told = canonicalise(ours(iou_grad=0.2), shown_maps={"A": ["grad", "guided"]})
     assert told.maps_of("A") == ("grad",)
