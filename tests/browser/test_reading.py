@@ -50,7 +50,8 @@ class Window:
     def wait_for_case(self, assignment_id: str) -> None:
         """Wait until a case is there with all its pictures."""
         self.page.wait_for_selector(f".st-key-next_{assignment_id}")
-        self.page.wait_for_selector(".viewer[data-state=ready]")
+        self.page.wait_for_selector(f".st-key-viewer_{assignment_id} .viewer[data-state=ready]")
+        self.page.locator(".viewer").nth(1).wait_for(state="detached")  # the case before
         self.sent.append(self.page.content())
 
     def choose(self, assignment_id: str, item: str, value: int) -> None:
