@@ -16,8 +16,9 @@ from commands.explain import write_localisation
 from commands.progress import progress_bar
 from data.manifest import CASES_FILE, CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
-from data.scratch import scratch_folder
+from data.scratch import replacing, scratch_folder
 from explainers.archive import ExplanationArchive
+from explainers.checkpoint import weights_path
 from explainers.classifiers.ours import OurClassifier, load_classifier
 from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
 from explainers.parallel import explain_in_processes
@@ -160,7 +161,10 @@ def prepare_study(
     refuse_frozen(folder)
     cases, references = CaseSet.open(folder.cases), ReferenceSet.open(folder.cases)
     archive = ExplanationArchive(folder.explanations)
-    network, _ = open_networks(protocol, references, classifier, autoencoder)
+    network, generator = open_networks(protocol, references, classifier, autoencoder)
+    _keep_network(classifier, folder.classifier)
+    if generator is not None:
+        _keep_network(autoencoder, folder.autoencoder)
     with progress_bar("predictions") as advance:
         archive.save_predictions(predict_cases(cases, network, on_progress=advance))
     if check is not None:
@@ -227,6 +231,13 @@ def _freeze(
             "frozen. Free some space and prepare it again."
         ) from error
     return codes
+
+
+def _keep_network(path_or_name: str, target: Path) -> None:
+    """Copy a network into the study, for the explorer and for whoever repeats the study."""
+    target.parent.mkdir(exist_ok=True)
+    with replacing(target) as fresh:
+        shutil.copyfile(weights_path(path_or_name), fresh)
 
 
 def _methods(protocol: StudyProtocol) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from pages.exploring.view import (
 )
 from pages.parts.chrome import bar, menu, style
 from pages.parts.context import Visit, enter, spoken
+from study.folder import StudyFolder
 
 _KEPT = 8  # explanations that one window keeps, the latest first
 
@@ -41,7 +42,10 @@ _CSS = """
 def _page() -> None:
     visit = enter("researcher")
     style(_CSS)
-    bar(visit.protocol.study, "<span>Explorer</span>", menu())
+    study, where = visit.protocol.study, "Explorer"
+    if st.session_state.get("upload") is not None:  # what is known of the study's films is not
+        study, where = study.model_copy(update={"simulated": False}), "Explorer, uploaded film"
+    bar(study, f"<span>{where}</span>", menu())
     cases = CaseSet.open(visit.site.folder.cases)
     archive = ExplanationArchive(visit.site.folder.explanations)
     left, middle, right, upload, export = st.columns(
@@ -53,7 +57,7 @@ def _page() -> None:
         film = _choose_film(cases, archive, uploaded)
     with middle:
         finding = _choose_finding(visit, archive, film)
-    explained = _explanations(film, finding, archive)
+    explained = _explanations(film, finding, visit.site.folder)
     if explained.problem:
         st.html(f'<div class="reached" role="status">{escape(explained.problem)}</div>')
     with right:
@@ -120,7 +124,7 @@ def _pairs(root: str) -> set[tuple[str, str]]:
     return {pair for method in names() for pair in archive.pairs(method)}
 
 
-def _explanations(film: Film, finding: str, archive: ExplanationArchive) -> Explained:
+def _explanations(film: Film, finding: str, folder: StudyFolder) -> Explained:
     kept: dict[tuple[str, str], Explained] = st.session_state.setdefault("explained", {})
     wanted = (film.digest, finding)
     if wanted not in kept:
@@ -129,7 +133,7 @@ def _explanations(film: Film, finding: str, archive: ExplanationArchive) -> Expl
         def report(share: float, method: str) -> None:
             place.progress(share, f"Computing {method} …")
 
-        kept[wanted] = explain(film, finding, archive, report)
+        kept[wanted] = explain(film, finding, folder, report)
         place.empty()
         while len(kept) > _KEPT:
             kept.pop(next(iter(kept)))

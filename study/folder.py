@@ -36,6 +36,16 @@ class StudyFolder:
         return self.root / "explanations"
 
     @property
+    def classifier(self) -> Path:
+        """A copy of the classifier that the study explains."""
+        return self.root / "networks" / "classifier.safetensors"
+
+    @property
+    def autoencoder(self) -> Path:
+        """A copy of the autoencoder; only there if the protocol shows counterfactuals."""
+        return self.root / "networks" / "autoencoder.safetensors"
+
+    @property
     def displays(self) -> Path:
         """The panels that readers see, made beforehand."""
         return self.root / "displays"

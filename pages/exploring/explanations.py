@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from explainers.base import ExplainerError
 from explainers.record import MAP_KINDS, Attribution, Counterfactual
 from explainers.registry import names, spec
 from pages.exploring.films import Film
+from study.folder import StudyFolder
 
 if TYPE_CHECKING:
     from explainers.classifiers.base import Classifier
@@ -50,18 +52,25 @@ class Explained:
 
 
 @st.cache_resource(show_spinner=False)
-def networks() -> tuple[Classifier, Autoencoder]:
-    """Return the shipped classifier and autoencoder, loaded once."""
+def networks(classifier: Path, autoencoder: Path) -> tuple[Classifier, Autoencoder | None]:
+    """Return the networks that the study was prepared with, loaded once.
+
+    Raises
+    ------
+    ExplainerError
+        If the classifier is missing, or a file is damaged.
+    """
     from explainers.classifiers.ours import load_classifier
     from explainers.generators.autoencoder import load_autoencoder
 
-    return load_classifier("phantom-classifier"), load_autoencoder("phantom-autoencoder")
+    generator = load_autoencoder(autoencoder) if autoencoder.is_file() else None
+    return load_classifier(classifier), generator
 
 
 def explain(
     film: Film,
     finding: str,
-    archive: ExplanationArchive,
+    folder: StudyFolder,
     on_progress: Callable[[float, str], None],
 ) -> Explained:
     """Return every explanation of a finding in a film.
@@ -72,11 +81,12 @@ def explain(
         The film.
     finding
         The finding.
-    archive
-        Asked first, for cases of the study.
+    folder
+        The study: its archive is asked first; what is missing there is computed by its networks.
     on_progress
         Called with the share done, in [0, 1], and what is being computed.
     """
+    archive = ExplanationArchive(folder.explanations)
     found: dict[str, Attribution | Counterfactual] = {}
     problem = ""
     for number, method in enumerate(names()):
@@ -85,16 +95,18 @@ def explain(
             continue
         on_progress(number / len(names()), spec(method).title)
         try:
-            found[method] = _compute(film, finding, method)
+            found[method] = _compute(film, finding, method, folder)
         except ExplainerError as error:
             problem = str(error)
     return _explained(finding, found, problem)
 
 
-def _compute(film: Film, finding: str, method: str) -> Attribution | Counterfactual:
+def _compute(
+    film: Film, finding: str, method: str, folder: StudyFolder
+) -> Attribution | Counterfactual:
     from explainers.run import explain_image
 
-    classifier, autoencoder = networks()
+    classifier, autoencoder = networks(folder.classifier, folder.autoencoder)
     return explain_image(
         film.image, finding, [method], classifier=classifier, autoencoder=autoencoder
     )[method]

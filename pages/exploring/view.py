@@ -20,6 +20,8 @@ FILM, MOVING, RECONSTRUCTION, DIFFERENCE = (
     "Difference",
 )
 """Titles of the panels that are not maps."""
+LARGE_MOVE = 0.15
+"""Change of the probability by reconstruction alone beyond which the page says so."""
 
 
 def panel_titles(explained: Explained) -> list[str]:
@@ -110,6 +112,12 @@ def show_numbers(explained: Explained) -> None:
         (False, True): "The prediction rose as asked, but did not fall as far.",
         (False, False): "The prediction neither fell nor rose as far as was asked for.",
     }[film.reached_low, film.reached_high]
+    moved = film.probability_reconstruction - film.probability_image
+    if abs(moved) > LARGE_MOVE:
+        reached += (
+            f" The reconstruction alone moves the prediction by {moved:+.2f}: part of what the "
+            "classifier saw is not in these frames."
+        )
     st.html(f'<div class="numbers">{cells}</div><div class="reached">{reached}</div>')
     st.html(
         '<div class="reached">Purple in the difference is added as the prediction rises, '

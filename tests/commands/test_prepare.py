@@ -66,7 +66,7 @@ def test_a_prepared_study_knows_everybody_it_gave_a_code(folder, networks):
     assert len(store.assignments()) == 8
     store.close()
     assert {path.name for path in folder.root.iterdir()} == {
-        "cases", "explanations", "displays", "study.sqlite"
+        "cases", "explanations", "displays", "networks", "study.sqlite"
     }  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from pages.exploring import explanations
 from pages.exploring.curve import prediction_curve
 from pages.exploring.films import uploaded_film
 from pages.web.scratch import Scratch
+from study.folder import StudyFolder
+from tests.support.tiny_networks import write_networks
 from tests.support.tiny_study import CASE_IDS, FINDING, TinyStudy, film, write_archive
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +80,7 @@ def test_pictures_in_memory_are_few() -> None:
 def test_what_is_not_archived_is_computed_and_what_fails_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compute(_film: object, finding: str, method: str) -> Attribution:
+    def compute(_film: object, finding: str, method: str, _folder: object) -> Attribution:
         if method == "latent_shift":
             raise ExplainerError("There is no autoencoder.")
         return Attribution(film(1, 16), finding, 0.2, 0.55)
@@ -88,13 +90,32 @@ def test_what_is_not_archived_is_computed_and_what_fails_is_said(
     found = explanations.explain(
         uploaded_film("film.png", png()),
         FINDING,
-        ExplanationArchive(tmp_path),
+        StudyFolder(tmp_path),
         lambda share, method: steps.append(method),
     )
     assert found.probability == 0.55 and found.film is None
     assert list(found.maps) == ["input_gradients", "guided_backprop", "integrated_gradients"]
     assert found.problem == "There is no autoencoder."
     assert steps[-1] == "Latent Shift"
+
+
+def test_an_upload_is_explained_by_the_networks_of_the_study(tmp_path: Path) -> None:
+    from explainers.classifiers.ours import load_classifier
+    from explainers.run import predict_image
+
+    folder = StudyFolder(tmp_path / "study")
+    folder.classifier.parent.mkdir(parents=True)
+    classifier, autoencoder = write_networks(tmp_path)
+    classifier.rename(folder.classifier)
+    uploaded = uploaded_film("film.png", png())
+    expected = predict_image(uploaded.image, load_classifier(folder.classifier))["Mass"][1]
+    found = explanations.explain(uploaded, "Mass", folder, lambda *_: None)
+    assert found.probability == pytest.approx(expected, abs=1e-5)
+    assert found.film is None and "needs an autoencoder" in found.problem
+    autoencoder.rename(folder.autoencoder)
+    explanations.networks.clear()
+    found = explanations.explain(uploaded, "Mass", folder, lambda *_: None)
+    assert found.film is not None and not found.problem
 
 
 def test_an_archived_case_computes_nothing(
@@ -105,8 +126,7 @@ def test_an_archived_case_computes_nothing(
 
     monkeypatch.setattr(explanations, "_compute", lambda *_: pytest.fail("computed"))
     case = case_film(CaseSet.open(study.folder.cases), CASE_IDS[0])
-    archive = ExplanationArchive(study.folder.explanations)
-    found = explanations.explain(case, FINDING, archive, lambda *_: None)
+    found = explanations.explain(case, FINDING, study.folder, lambda *_: None)
     assert found.film is not None and len(found.maps) == 3 + 4 and not found.problem
 
 
