@@ -7,6 +7,7 @@ it: who is not signed in gets the sign-in form and nothing else, and who is sign
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
@@ -44,6 +45,11 @@ ACCOUNT_KEY: Final = "counterlight.account"
 
 _MAX_FORM_BYTES: Final = 4096
 _MAX_TOKEN_CHARACTERS: Final = 256
+_LOG: Final = logging.getLogger("counterlight")
+_NOT_AVAILABLE: Final = (
+    "The study cannot be opened at present. What was saved stays saved. "
+    "Tell the person who runs the study; the server's log says why."
+)
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -88,7 +94,8 @@ class Gate:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1011})
                 return
-            page = HTMLResponse(notice_page("Not available", str(error)), 503, _NO_STORE)
+            _LOG.error("%s", error)  # for whoever runs the server; it may name its folders
+            page = HTMLResponse(notice_page("Not available", _NOT_AVAILABLE), 503, _NO_STORE)
             await page(scope, receive, self._guarded(send, list(scope["headers"])))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:

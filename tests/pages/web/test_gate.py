@@ -277,13 +277,16 @@ def test_a_cookie_of_another_program_does_not_lock_readers_out(
     assert client.get("/", headers=headers).status_code == 200
 
 
-def test_without_a_study_the_server_says_what_is_missing(clock: Clock) -> None:
+def test_without_a_study_visitors_get_a_sentence_and_the_log_the_reason(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     def missing() -> Accounts:
-        raise StudyError("No study here; start the server with one.")
+        raise StudyError("No study in /srv/study; start the server with one.")
 
     client = TestClient(Gate(echo, accounts=missing, clock=clock), base_url="http://study.test")
     answer = client.get("/", headers={"cookie": f"{COOKIE}=abc"})
-    assert answer.status_code == 503 and "start the server with one" in answer.text
+    assert answer.status_code == 503 and "Tell the person who runs the study" in answer.text
+    assert "/srv/study" not in answer.text and "/srv/study" in caplog.text
     assert sign_in(client, "0000").status_code == 503
 
 
