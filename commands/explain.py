@@ -103,9 +103,8 @@ def command(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    needs_autoencoder = any("autoencoder" in registry.spec(name).needs for name in chosen)
     classifier = load_classifier(classifier_file)
-    autoencoder = load_autoencoder(autoencoder_file) if needs_autoencoder else None
+    autoencoder = load_autoencoder(autoencoder_file) if registry.needs_autoencoder(chosen) else None
     _check_names(findings, classifier.findings)
 
     with progress_bar("films", len(cases)) as advance:

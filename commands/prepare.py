@@ -22,7 +22,7 @@ from explainers.checkpoint import weights_path
 from explainers.classifiers.ours import OurClassifier, load_classifier
 from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
 from explainers.parallel import explain_in_processes
-from explainers.registry import create, names, spec
+from explainers.registry import create, names, needs_autoencoder, spec
 from explainers.run import predict_cases
 from pages.parts.display import write_displays
 from study.accounts import Accounts, Role
@@ -114,8 +114,7 @@ def open_networks(
                 f"asks for; it knows {', '.join(known)}. Correct cases.findings in the protocol."
             )
     methods = _methods(protocol)
-    needed = any("autoencoder" in spec(name).needs for name in methods)
-    generator = load_autoencoder(autoencoder) if needed else None
+    generator = load_autoencoder(autoencoder) if needs_autoencoder(methods) else None
     for name in methods:
         create(name, classifier=network, autoencoder=generator)
     return network, generator
@@ -181,8 +180,8 @@ def prepare_study(
             pairs,
             methods,
             archive.root,
-            classifier=classifier,
-            autoencoder=autoencoder,
+            classifier=str(folder.classifier),  # what is kept is what made the pictures
+            autoencoder=str(folder.autoencoder),
             processes=os.cpu_count() or 1,
             on_progress=advance,
         )
@@ -235,7 +234,6 @@ def _freeze(
 
 def _keep_network(path_or_name: str, target: Path) -> None:
     """Copy a network into the study, for the explorer and for whoever repeats the study."""
-    target.parent.mkdir(exist_ok=True)
     with replacing(target) as fresh:
         shutil.copyfile(weights_path(path_or_name), fresh)
 

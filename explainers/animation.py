@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
+from data.scratch import replacing
 from explainers.base import ExplainerError
 
 MAX_GIF_FPS = 50
@@ -194,14 +195,9 @@ def _check_fps(fps: float, highest: float) -> None:
 
 def _write(content: bytes, path: Path) -> None:
     """Write a file whole or not at all."""
-    scratch = path.with_name(f".saving-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_bytes(content)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        with replacing(path) as fresh:
+            fresh.write_bytes(content)
     except OSError as error:
         raise _refused(path, error) from error
 

@@ -67,7 +67,7 @@ def explain_in_processes(
         As ``explain_cases``; also if a process was ended from outside.
     """
     wanted = tuple(dict.fromkeys(pairs))
-    needed = any("autoencoder" in registry.spec(name).needs for name in methods)
+    needed = registry.needs_autoencoder(methods)
     arguments = (cases_dir, tuple(methods), archive_dir, classifier, autoencoder if needed else "")
     total, done, reports = len(wanted) * len(methods), 0, []
     context = multiprocessing.get_context("spawn")

@@ -6,7 +6,7 @@ Validating a protocol or drawing a list of methods needs no torch; only :func:`c
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -131,6 +131,11 @@ def spec(name: str) -> MethodSpec:
     if name not in _BY_NAME:
         raise ExplainerError(f"Unknown method {name!r}; choose from {', '.join(names())}.")
     return _BY_NAME[name]
+
+
+def needs_autoencoder(methods: Iterable[str]) -> bool:
+    """Say whether any of the methods takes an autoencoder; raises as :func:`spec`."""
+    return any("autoencoder" in spec(name).needs for name in methods)
 
 
 def create(
