@@ -174,6 +174,7 @@ def classifier_command(arch: str, counterfactuals: bool, **shared: Any) -> None:
 )
 @click.option("--perceptual-weight", default=LossWeights.perceptual, show_default=True)
 @click.option("--logit-weight", default=LossWeights.perceptual_logits, show_default=True)
+@click.option("--latent-noise", default=LossWeights.latent_noise, show_default=True)
 @click.option(
     "--mask-attention",
     default=LossWeights.mask_attention,
@@ -188,6 +189,7 @@ def autoencoder_command(
     perceptual: str | None,
     perceptual_weight: float,
     logit_weight: float,
+    latent_noise: float,
     mask_attention: float,
     classifier: str | None,
     **shared: Any,
@@ -206,6 +208,7 @@ def autoencoder_command(
     weights = LossWeights(
         perceptual=perceptual_weight,
         perceptual_logits=logit_weight,
+        latent_noise=latent_noise,
         mask_attention=mask_attention,
     )
     with _training_bar() as on_step, _stop_on_interrupt() as cancelled:

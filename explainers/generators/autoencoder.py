@@ -15,10 +15,6 @@ from explainers.generators.networks import (
     build_autoencoder,
 )
 
-REDUCTION = 16
-"""Sides of an image over sides of its latent."""
-
-
 class OurAutoencoder(nn.Module):
     """A frozen autoencoder; see :class:`explainers.generators.base.Autoencoder`.
 
@@ -30,7 +26,7 @@ class OurAutoencoder(nn.Module):
     shape
         Widths of the network.
     input_size
-        Rows and columns of the images it was trained on, multiples of 16.
+        Rows and columns of the images it was trained on, multiples of the shape's reduction.
     weights_digest
         SHA-256 of the weights file, empty for a network that was never saved.
     """
@@ -43,7 +39,7 @@ class OurAutoencoder(nn.Module):
         weights_digest: str = "",
     ) -> None:
         super().__init__()
-        check_size(input_size)
+        check_size(input_size, shape)
         self.network = network
         self.shape = shape
         self.input_size = input_size
@@ -60,25 +56,26 @@ class OurAutoencoder(nn.Module):
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, rows and columns of one latent at the training size."""
         rows, columns = self.input_size
-        return self.shape.latent_channels, rows // REDUCTION, columns // REDUCTION
+        reduction = self.shape.reduction
+        return self.shape.latent_channels, rows // reduction, columns // reduction
 
     def encode(self, images: Tensor) -> Tensor:
-        """Latents (N, D, H/16, W/16) of images (N, 1, H, W) in [0, 1].
+        """Latents (N, D, H/r, W/r), r the reduction, of images (N, 1, H, W) in [0, 1].
 
         Raises
         ------
         ExplainerError
-            If the images are not one-channel batches with sides that are multiples of 16.
+            If the images are not one-channel batches with sides that are multiples of r.
         """
         if images.ndim != 4 or images.shape[1] != 1:
             raise ExplainerError(
                 f"The autoencoder takes images of shape (N, 1, H, W); got {tuple(images.shape)}."
             )
-        check_size((images.shape[2], images.shape[3]))
+        check_size((images.shape[2], images.shape[3]), self.shape)
         return self.network.encode(images)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Images (N, 1, 16h, 16w) in [0, 1] of latents (N, D, h, w).
+        """Images (N, 1, rh, rw) in [0, 1] of latents (N, D, h, w).
 
         Raises
         ------
@@ -153,16 +150,17 @@ def load_autoencoder(path_or_name: str | Path) -> OurAutoencoder:
     return OurAutoencoder(network, shape, (int(rows), int(columns)), saved.digest)
 
 
-def check_size(size: tuple[int, int]) -> None:
-    """Refuse an image size the autoencoder cannot halve four times.
+def check_size(size: tuple[int, int], shape: AutoencoderShape) -> None:
+    """Refuse an image size the autoencoder cannot halve as often as it does.
 
     Raises
     ------
     ExplainerError
-        If a side is not a positive multiple of 16.
+        If a side is not a positive multiple of the shape's reduction.
     """
-    if min(size) < REDUCTION or size[0] % REDUCTION or size[1] % REDUCTION:
+    reduction = shape.reduction
+    if min(size) < reduction or size[0] % reduction or size[1] % reduction:
         raise ExplainerError(
-            f"The autoencoder takes images whose sides are multiples of {REDUCTION}; "
+            f"The autoencoder takes images whose sides are multiples of {reduction}; "
             f"got {size[0]} × {size[1]}. Resize them first."
         )

@@ -8,7 +8,7 @@ computes the same in training and in use (no normalisation, no dropout).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import torch
@@ -25,12 +25,12 @@ class AutoencoderShape:
     Parameters
     ----------
     latent_channels
-        Channels of the latent, whose sides are a sixteenth of the image's: 24 at 128 px are
+        Channels of the latent. 24 on sides of a sixteenth of the image's are, at 128 px,
         24 × 8 × 8 = 1536 numbers, 9.4 % of the pixels (4608 of 224² are 9.2 %).
     encoder_widths
-        Channels at 1/2, 1/4, 1/8 and 1/16 of the image's sides.
+        Channels at 1/2, 1/4, 1/8 … of the image's sides; the last ones are the latent's sides.
     decoder_widths
-        Channels at 1/16, 1/8, 1/4, 1/2 and full resolution.
+        Channels from the latent's sides to full resolution, one more than the encoder has.
 
     Raises
     ------
@@ -44,11 +44,17 @@ class AutoencoderShape:
 
     def __post_init__(self) -> None:
         widths = (self.latent_channels, *self.encoder_widths, *self.decoder_widths)
-        if len(self.encoder_widths) != 4 or len(self.decoder_widths) != 5 or min(widths) < 1:
+        n_levels = len(self.encoder_widths)
+        if n_levels < 2 or len(self.decoder_widths) != n_levels + 1 or min(widths) < 1:
             raise ExplainerError(
-                "An autoencoder has at least one latent channel, four encoder widths and five "
-                f"decoder widths, all positive; got {self}."
+                "An autoencoder has at least one latent channel, at least two encoder widths and "
+                f"one decoder width more, all positive; got {self}."
             )
+
+    @property
+    def reduction(self) -> int:
+        """Sides of an image over sides of its latent."""
+        return int(2 ** len(self.encoder_widths))
 
 
 AUTOENCODERS: Mapping[str, AutoencoderShape] = MappingProxyType(
@@ -56,6 +62,7 @@ AUTOENCODERS: Mapping[str, AutoencoderShape] = MappingProxyType(
         "small": AutoencoderShape(),
         "smaller": AutoencoderShape(24, (16, 32, 64, 96), (96, 64, 32, 16, 8)),
         "larger": AutoencoderShape(24, (24, 48, 96, 160), (160, 112, 64, 32, 12)),
+        "finer": AutoencoderShape(16, (24, 48, 96), (96, 64, 32, 12)),
     }
 )
 """Name of an architecture to its widths."""
@@ -120,11 +127,11 @@ class ConvolutionalAutoencoder(nn.Module):
         self.film = nn.Conv2d(full, 1, 3, 1, 1)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Latents (N, D, H/16, W/16) of images (N, 1, H, W) in [0, 1]."""
+        """Latents (N, D, H/r, W/r), r the reduction, of images (N, 1, H, W) in [0, 1]."""
         return self.encoder(images * 2 - 1)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Images (N, 1, 16h, 16w) in (0, 1) of latents (N, D, h, w)."""
+        """Images (N, 1, rh, rw) in (0, 1) of latents (N, D, h, w)."""
         maps = self.decoder(latents)
         # The last layer stays in float32: bfloat16 has 8 bits, a grey level of a film needs more.
         with torch.autocast(latents.device.type, enabled=False):
@@ -156,4 +163,4 @@ def autoencoder_shape(architecture: str, latent_channels: int | None = None) -> 
     shape = AUTOENCODERS[architecture]
     if latent_channels is None:
         return shape
-    return AutoencoderShape(latent_channels, shape.encoder_widths, shape.decoder_widths)
+    return replace(shape, latent_channels=latent_channels)

@@ -260,7 +260,7 @@ def train_autoencoder(
     Parameters
     ----------
     films
-        The case set, at a size that is a multiple of 16.
+        The case set, at a size that is a multiple of the reduction of ``shape``.
     settings, folder, clock, fresh, on_step, cancelled
         See :func:`explainers.training.loop.train`.
     shape
@@ -283,7 +283,7 @@ def train_autoencoder(
         As the loop; or if the size does not fit.
     """
     size = (films.size, films.size)
-    check_size(size)
+    check_size(size, shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeded(settings.seed, "weights").initial_seed())
         network = build_autoencoder(shape)
