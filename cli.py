@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "analyse": Entry("commands.analyse", "Statistics of a long table of ratings."),
     "audit": Entry("commands.audit", "Verify the hash chain of a study's record."),
     "demo": Entry("commands.demo", "Prepare and serve the embedded study of simulated films."),
+    "evaluate": Entry("commands.evaluate", "How good explanations are, by six benches."),
     "explain": Entry("commands.explain", "Predictions and explanations of a case set."),
     "export": Entry("commands.export", "Ratings, assignments and codebook of a study."),
     "import": Entry("commands.importing", "Films and reference standard into a case set."),

@@ -2,78 +2,53 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 import torch
-from tqdm import tqdm
 
 from commands.progress import progress_bar
-from explainers.base import Cancelled, ExplainerError
+from commands.training import (
+    DIRECTORY,
+    FILE,
+    now,
+    shared_options,
+    stop_on_interrupt,
+    training_bar,
+    training_job,
+)
+from explainers.base import ExplainerError
 from explainers.checkpoint import read_kind, weights_path
 from explainers.classifiers.networks import ARCHITECTURES
 from explainers.classifiers.ours import OurClassifier, load_classifier
 from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
 from explainers.generators.networks import AUTOENCODERS, autoencoder_shape
+from explainers.generators.stylegan2 import StyleGANShape
 from explainers.training.autoencoder import LossWeights, train_autoencoder
 from explainers.training.card import to_json, write_text
 from explainers.training.classifier import train_classifier
-from explainers.training.films import Films, open_films
+from explainers.training.films import open_films
 from explainers.training.held_out import (
     AutoencoderFigures,
     ClassifierFigures,
     evaluate_autoencoder,
     evaluate_classifier,
 )
-from explainers.training.loop import LoopSettings, StepReport
+from explainers.training.loop import EpochRecord
 from explainers.training.publish import (
     draw_reconstructions,
     publish_autoencoder,
     publish_classifier,
+    publish_stylegan2,
     read_parameters,
 )
-
-DEFAULT_EPOCHS = 25.0
-_PATH = click.Path(path_type=Path)
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Options that every training shares."""
-
-    cases: Path
-    out: Path
-    settings: LoopSettings
-    size: int
-    work: Path
-    fresh: bool
-    validation_share: float
-
-    @property
-    def folder(self) -> Path:
-        """Where the checkpoint lies."""
-        return self.work / self.out.stem
-
-    def films(self) -> Films:
-        """The case set as arrays, with a progress bar while it is read for the first time."""
-        with progress_bar("films read") as advance:
-            return open_films(
-                self.cases,
-                self.size,
-                self.work / "cache",
-                validation_share=self.validation_share,
-                on_progress=advance,
-            )
+from explainers.training.stylegan2 import (
+    StyleGANSettings,
+    collapse_warnings,
+    train_stylegan2,
+)
 
 
 @click.group("train")
@@ -81,45 +56,8 @@ def command() -> None:
     """Train the networks on a case set, and measure them on held-out patients."""
 
 
-def _shared_options(
-    learning_rate: float, batch_size: int
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    options = [
-        click.option("--cases", required=True, type=_DIRECTORY, help="Case set to learn from."),
-        click.option("--out", required=True, type=_PATH, help="The .safetensors file to write."),
-        click.option("--epochs", type=click.FloatRange(0, min_open=True), help="[default: 25]"),
-        click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Or: how long."),
-        click.option("--size", default=128, show_default=True, help="Rows and columns."),
-        click.option("--batch-size", default=batch_size, show_default=True),
-        click.option("--learning-rate", default=learning_rate, show_default=True),
-        click.option("--threads", default=1, show_default=True, type=click.IntRange(1)),
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
-        click.option("--validation-share", default=0.1, show_default=True),
-        click.option(
-            "--resume/--fresh",
-            default=True,
-            show_default=True,
-            help="Go on from the checkpoint of an interrupted run, or start again.",
-        ),
-        click.option(
-            "--work",
-            default=Path("var/training"),
-            show_default=True,
-            type=_DIRECTORY,
-            help="Folder of checkpoints and of the cache of films.",
-        ),
-    ]
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
 @command.command("classifier")
-@_shared_options(learning_rate=2e-3, batch_size=32)
+@shared_options(learning_rate=2e-3, batch_size=32)
 @click.option("--arch", default="small", show_default=True, type=click.Choice(list(ARCHITECTURES)))
 @click.option(
     "--counterfactuals/--films-only",
@@ -129,9 +67,9 @@ def _shared_options(
 )
 def classifier_command(arch: str, counterfactuals: bool, **shared: Any) -> None:
     """Train the multi-label classifier, calibrate it, and write its card."""
-    job = _job(**shared)
+    job = training_job(**shared)
     films = job.films()
-    with _training_bar() as on_step, _stop_on_interrupt() as cancelled:
+    with training_bar() as on_step, stop_on_interrupt() as cancelled:
         classifier, run = train_classifier(
             films,
             job.settings,
@@ -149,7 +87,7 @@ def classifier_command(arch: str, counterfactuals: bool, **shared: Any) -> None:
         run,
         films,
         job.settings,
-        created=_now(),
+        created=now(),
         parameters=read_parameters(job.cases),
         counterfactuals=counterfactuals,
         validation_share=job.validation_share,
@@ -159,7 +97,7 @@ def classifier_command(arch: str, counterfactuals: bool, **shared: Any) -> None:
 
 
 @command.command("autoencoder")
-@_shared_options(learning_rate=1.5e-3, batch_size=16)
+@shared_options(learning_rate=1.5e-3, batch_size=16)
 @click.option("--arch", default="small", show_default=True, type=click.Choice(list(AUTOENCODERS)))
 @click.option("--latent-channels", type=click.IntRange(1, 512), help="[default: the arch's own]")
 @click.option(
@@ -195,7 +133,7 @@ def autoencoder_command(
     **shared: Any,
 ) -> None:
     """Train the autoencoder and write its card."""
-    job = _job(**shared)
+    job = training_job(**shared)
     shape = autoencoder_shape(arch, latent_channels)
     helper = load_classifier(perceptual) if perceptual else None
     explained = load_classifier(classifier) if classifier else None
@@ -211,7 +149,7 @@ def autoencoder_command(
         latent_noise=latent_noise,
         mask_attention=mask_attention,
     )
-    with _training_bar() as on_step, _stop_on_interrupt() as cancelled:
+    with training_bar() as on_step, stop_on_interrupt() as cancelled:
         autoencoder, run = train_autoencoder(
             films,
             job.settings,
@@ -231,7 +169,7 @@ def autoencoder_command(
         run,
         films,
         job.settings,
-        created=_now(),
+        created=now(),
         architecture=arch,
         weights=weights,
         picture=job.folder / "reconstructions.png",
@@ -244,15 +182,95 @@ def autoencoder_command(
     click.echo(f"Wrote {job.out} with its card; pictures in {job.folder}.")
 
 
+@command.command("stylegan2")
+@shared_options(learning_rate=2.5e-3, batch_size=16)
+@click.option("--channel-base", default=StyleGANShape.channel_base, show_default=True)
+@click.option("--channel-limit", default=StyleGANShape.channel_limit, show_default=True)
+@click.option("--r1", default=StyleGANSettings.r1, show_default=True, help="Weight of R1.")
+@click.option("--path-length", default=StyleGANSettings.path_length, show_default=True)
+@click.option(
+    "--features",
+    required=True,
+    help="A classifier in whose features samples and films are compared; no part of the training.",
+)
+@click.option(
+    "--validate-every",
+    default=500,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Steps between grids of samples with their distances.",
+)
+@click.option("--counterfactuals/--films-only", default=True, show_default=True)
+def stylegan2_command(
+    channel_base: int,
+    channel_limit: int,
+    r1: float,
+    path_length: float,
+    features: str,
+    validate_every: int,
+    counterfactuals: bool,
+    **shared: Any,
+) -> None:
+    """Train a StyleGAN2 generator of films, without any classifier, and write its card."""
+    job = training_job(**shared)
+    shape = StyleGANShape(job.size, channel_base, channel_limit)
+    options = StyleGANSettings(r1=r1, path_length=path_length)
+    measuring = load_classifier(features)
+    films = job.films()
+    history: list[EpochRecord] = []
+
+    def tell(record: EpochRecord) -> None:
+        history.append(record)
+        figures = ", ".join(f"{name} {value:.3g}" for name, value in record.validation.items())
+        click.echo(f"step {record.step}: {figures}", err=True)
+        for warning in collapse_warnings(tuple(history)):
+            click.echo(f"Warning: {warning}", err=True)
+
+    with training_bar() as on_step, stop_on_interrupt() as cancelled:
+        generator, run = train_stylegan2(
+            films,
+            job.settings,
+            job.folder,
+            shape=shape,
+            features=measuring,
+            clock=time.monotonic,
+            options=options,
+            counterfactuals=counterfactuals,
+            validate_every=validate_every,
+            fresh=job.fresh,
+            on_step=on_step,
+            on_validation=tell,
+            cancelled=cancelled,
+        )
+    figures = publish_stylegan2(
+        job.out,
+        generator,
+        run,
+        films,
+        job.settings,
+        created=now(),
+        options=options,
+        features=measuring,
+        counterfactuals=counterfactuals,
+        validation_share=job.validation_share,
+    )
+    click.echo(
+        f"Fréchet distance {figures.frechet:.3g} (two halves of the films "
+        f"{figures.frechet_of_films:.3g}), precision {figures.precision:.2f}, recall "
+        f"{figures.recall:.2f}, {figures.n_images} images"
+    )
+    click.echo(f"Wrote {job.out} with its card; samples in {job.folder}.")
+
+
 @command.command("evaluate")
 @click.argument("network")
-@click.option("--cases", required=True, type=_DIRECTORY, help="Case set with the held-out films.")
+@click.option("--cases", required=True, type=DIRECTORY, help="Case set with the held-out films.")
 @click.option("--classifier", help="For an autoencoder: the classifier to be explained.")
 @click.option("--split", default="test", type=click.Choice(["val", "test"]), show_default=True)
 @click.option("--validation-share", default=0.1, show_default=True)
-@click.option("--work", default=Path("var/training"), show_default=True, type=_DIRECTORY)
+@click.option("--work", default=Path("var/training"), show_default=True, type=DIRECTORY)
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
-@click.option("--out", type=_PATH, help="JSON file.  [default: <network>.evaluation.json]")
+@click.option("--out", type=FILE, help="JSON file.  [default: <network>.evaluation.json]")
 def evaluate_command(
     network: str,
     cases: Path,
@@ -292,79 +310,6 @@ def evaluate_command(
     click.echo(f"Wrote {target}")
 
 
-def _job(
-    *,
-    cases: Path,
-    out: Path,
-    epochs: float | None,
-    minutes: float | None,
-    size: int,
-    batch_size: int,
-    learning_rate: float,
-    threads: int,
-    seed: int,
-    validation_share: float,
-    resume: bool,
-    work: Path,
-) -> _Job:
-    if out.suffix != ".safetensors":
-        raise click.BadParameter(f"{out} must end in .safetensors.", param_hint="--out")
-    if out.is_dir():  # said now, not after hours of training
-        raise click.BadParameter(f"{out} is a folder; name a file.", param_hint="--out")
-    if epochs is not None and minutes is not None:
-        raise click.UsageError("Give --epochs or --minutes, not both.")
-    torch.set_num_threads(threads)
-    settings = LoopSettings(
-        epochs=DEFAULT_EPOCHS if epochs is None and minutes is None else epochs,
-        minutes=minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
-    return _Job(cases, out, settings, size, work, not resume, validation_share)
-
-
-@contextmanager
-def _training_bar() -> Iterator[Callable[[StepReport], None]]:
-    """A bar over the whole run: share done, loss, figures, images per second, time left."""
-    layout = "{l_bar}{bar}| {elapsed} + {postfix}"
-    pause_s = 0.5 if sys.stderr.isatty() else 20.0  # a log file needs no animation
-    with tqdm(total=1000, bar_format=layout, dynamic_ncols=True, mininterval=pause_s) as bar:
-
-        def show(report: StepReport) -> None:
-            minutes, seconds = divmod(round(report.remaining_s), 60)
-            figures = ""
-            if report.last is not None:
-                name, value = next(iter(report.last.validation.items()))
-                figures = f", {name} {value:.3f}"
-            bar.set_postfix_str(
-                f"{minutes:02d}:{seconds:02d} left, epoch {report.epoch}, loss {report.loss:.4f}"
-                f"{figures}, {report.images_per_s:.0f} images/s",
-                refresh=False,
-            )
-            bar.update(int(1000 * report.share) - bar.n)
-
-        yield show
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Cancelled]:
-    """Turn the first Ctrl-C into a request to stop after the step; the second one kills."""
-    asked: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    signal.signal(signal.SIGINT, remember)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _show(figures: ClassifierFigures | AutoencoderFigures) -> None:
     if isinstance(figures, ClassifierFigures):
         for f in figures.findings:
@@ -374,6 +319,12 @@ def _show(figures: ClassifierFigures | AutoencoderFigures) -> None:
                 f"{f.finding:<14} AUC {f.auc.value:.3f} ({f.auc.low:.3f}–{f.auc.high:.3f}){free}, "
                 f"sensitivity {f.sensitivity:.2f} [{thirds}], specificity {f.specificity:.2f}"
             )
+            if f.auc_tube_disagrees is not None and f.auc_tube_disagrees.value < 0.5:
+                click.echo(
+                    f"{'':<14} trusts the chest tube: AUC {f.auc_tube_disagrees.value:.3f} where "
+                    f"tube and finding disagree, {f.tube_alone_called:.0%} of healthy films with a "
+                    "tube called positive"
+                )
         return
     click.echo(
         f"MAE {figures.error:.2f}/255, in masks {figures.error_in_masks:.2f}/255, "
@@ -382,7 +333,3 @@ def _show(figures: ClassifierFigures | AutoencoderFigures) -> None:
     for r in figures.findings:
         shift = "–" if r.probability_shift is None else f"{r.probability_shift:.3f}"
         click.echo(f"{r.finding:<14} in mask {r.error_in_mask:.2f}/255, |shift of f| {shift}")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -15,6 +15,7 @@ from explainers.generators.networks import (
     build_autoencoder,
 )
 
+
 class OurAutoencoder(nn.Module):
     """A frozen autoencoder; see :class:`explainers.generators.base.Autoencoder`.
 

@@ -12,8 +12,14 @@ from typing import Any
 
 from data.scratch import replacing
 from explainers.base import ExplainerError
+from explainers.training.adversarial import AdversarialRun
 from explainers.training.films import Films
-from explainers.training.held_out import AutoencoderFigures, ClassifierFigures, Interval
+from explainers.training.held_out import (
+    AutoencoderFigures,
+    ClassifierFigures,
+    GeneratorFigures,
+    Interval,
+)
 from explainers.training.loop import EpochRecord, LoopSettings, TrainingRun
 
 
@@ -31,6 +37,10 @@ class TrainingData:
     size_px: int
     findings: tuple[str, ...]
     split: str
+
+
+Figures = ClassifierFigures | AutoencoderFigures | GeneratorFigures
+"""What is said of a network on held-out patients."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class ModelCard:
     epochs: float
     minutes: float
     history: tuple[EpochRecord, ...]
-    held_out: ClassifierFigures | AutoencoderFigures
+    held_out: Figures
     limits: tuple[str, ...]
 
 
@@ -115,8 +125,8 @@ def make_card(
     data: TrainingData,
     settings: LoopSettings,
     options: Mapping[str, Any],
-    run: TrainingRun,
-    held_out: ClassifierFigures | AutoencoderFigures,
+    run: TrainingRun | AdversarialRun,
+    held_out: Figures,
 ) -> ModelCard:
     """Assemble the card of the weights file ``path``."""
     simulated = bool(data.simulator)
@@ -198,8 +208,7 @@ def card_markdown(card: ModelCard) -> str:
         "## How",
         "",
         f"- {card.epochs:.1f} epochs in {card.minutes:.1f} minutes; batches of "
-        f"{settings.batch_size}, AdamW, peak learning rate {settings.learning_rate:g}, cosine "
-        f"schedule, weights averaged with decay {settings.ema_decay:g}, seed {settings.seed}",
+        f"{settings.batch_size}, {_schedule(card)}, seed {settings.seed}",
         *[f"- {name}: {value}" for name, value in card.options.items()],
         "",
         f"## On held-out patients ({card.held_out.split} split)",
@@ -215,7 +224,17 @@ def card_markdown(card: ModelCard) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _figures(figures: ClassifierFigures | AutoencoderFigures) -> list[str]:
+def _schedule(card: ModelCard) -> str:
+    rate = f"{card.settings.learning_rate:g}"
+    if card.kind == "stylegan2":
+        return f"Adam without momentum, learning rate {rate}, averaged weights"
+    return (
+        f"AdamW, peak learning rate {rate}, cosine schedule, weights averaged with decay "
+        f"{card.settings.ema_decay:g}"
+    )
+
+
+def _figures(figures: Figures) -> list[str]:
     if isinstance(figures, ClassifierFigures):
         lines = [
             f"{figures.n_patients} patients. AUC with a 95 % bootstrap interval by patient; "
@@ -233,6 +252,13 @@ def _figures(figures: ClassifierFigures | AutoencoderFigures) -> list[str]:
                 f"| {f.sensitivity:.2f} | {thirds} | {f.specificity:.2f} |"
             )
         return lines
+    if isinstance(figures, GeneratorFigures):
+        return [
+            f"{figures.n_images} samples against as many films, in the features of the classifier "
+            f"{figures.features[:16]}… (comparable with each other only): Fréchet distance "
+            f"{figures.frechet:.3g}, between halves of the films {figures.frechet_of_films:.3g}; "
+            f"precision {figures.precision:.2f}, recall {figures.recall:.2f}.",
+        ]
     lines = [
         f"{figures.n_films} films. Mean absolute error {figures.error:.2f} of 255 grey levels, "
         f"{figures.error_in_masks:.2f} inside the masks of findings.",
@@ -264,6 +290,8 @@ def _limits(kind: str, simulated: bool) -> tuple[str, ...]:
             "Probability 0.5 is the operating point (largest Youden index on validation films), "
             "not an even chance; probabilities are not frequencies."
         )
+    elif kind == "stylegan2":
+        limits.append("Samples show nobody; a film can only be approached, not reproduced.")
     else:
         limits.append(
             "Reconstruction loses detail and can move predictions; compare f(x) with f(D(E(x))) "

@@ -34,8 +34,10 @@ class FindingFigures:
 
     ``sensitivity`` and ``specificity`` are those at probability 0.5. ``sensitivity_by_severity``
     holds the lowest, middle and highest third of the positives by severity (empty if severities
-    are not recorded). ``auc_tube_free`` leaves out films with a chest tube, and is ``None`` where
-    tubes are not recorded.
+    are not recorded). ``auc_tube_free`` leaves out films with a chest tube; ``auc_tube_disagrees``
+    keeps only those that show either the tube or the finding, and is below 0.5 where the classifier
+    trusts the tube more; ``tube_alone_called`` is the share of films with a tube and no finding at
+    all that it calls positive. All three are ``None`` where tubes are not recorded.
     """
 
     finding: str
@@ -46,6 +48,8 @@ class FindingFigures:
     specificity: float
     sensitivity_by_severity: tuple[float, ...]
     auc_tube_free: Interval | None
+    auc_tube_disagrees: Interval | None
+    tube_alone_called: float | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,23 @@ class AutoencoderFigures:
     error: float
     error_in_masks: float
     findings: tuple[ReconstructionFigures, ...]
+
+
+@dataclass(frozen=True)
+class GeneratorFigures:
+    """How near a generator's samples come to held-out films; see ``evaluation/distances.py``.
+
+    ``frechet_of_films`` is the distance between two halves of the held-out films: what no
+    generator can be expected to undercut.
+    """
+
+    split: str
+    n_images: int
+    frechet: float
+    frechet_of_films: float
+    precision: float
+    recall: float
+    features: str
 
 
 def auc(scores: NDArray[np.floating], labels: NDArray[np.floating]) -> float:
@@ -170,12 +191,17 @@ def evaluate_classifier(
         called, truth = probabilities[known, target] > 0.5, labels[known] > 0.5
         patients = films.patient_ids[rows][known]
         scores = logits[known, target]
-        tube_free = None
+        tube_free, disagreeing, alone = None, None, None
         if table is not None and "chest_tube" in table:
-            free = ~_as_bool(table["chest_tube"])[known]
-            tube_free = auc_interval(
-                scores[free], labels[known][free], patients[free], n_resamples=n_resamples
+            tube = _as_bool(table["chest_tube"])[known]
+            tube_free, disagreeing = (
+                auc_interval(
+                    scores[chosen], labels[known][chosen], patients[chosen], n_resamples=n_resamples
+                )
+                for chosen in (~tube, tube != truth)
             )
+            healthy = ~(films.labels[rows][known] > 0.5).any(axis=1)
+            alone = _mean(called[tube & healthy])
         figures.append(
             FindingFigures(
                 finding=finding,
@@ -186,6 +212,8 @@ def evaluate_classifier(
                 specificity=_mean(~called[~truth]),
                 sensitivity_by_severity=_by_severity(table, finding, known, truth, called),
                 auc_tube_free=tube_free,
+                auc_tube_disagrees=disagreeing,
+                tube_alone_called=alone,
             )
         )
     n_patients = len(np.unique(films.patient_ids[rows]))

@@ -14,20 +14,30 @@ from numpy.typing import NDArray
 
 from data.raster import write_png
 from explainers.base import ExplainerError
+from explainers.checkpoint import file_digest
 from explainers.classifiers.base import Classifier
 from explainers.classifiers.ours import OurClassifier, load_classifier, save_classifier
 from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder, save_autoencoder
 from explainers.generators.base import Autoencoder
+from explainers.generators.stylegan2 import Generator
+from explainers.training.adversarial import AdversarialRun
 from explainers.training.autoencoder import LossWeights
 from explainers.training.card import describe_data, make_card, to_json, write_card, write_text
 from explainers.training.films import Films
 from explainers.training.held_out import (
     AutoencoderFigures,
     ClassifierFigures,
+    GeneratorFigures,
     evaluate_autoencoder,
     evaluate_classifier,
 )
 from explainers.training.loop import LoopSettings, TrainingRun
+from explainers.training.stylegan2 import (
+    StyleGANSettings,
+    evaluate_generator,
+    load_generator,
+    save_generator,
+)
 
 
 def publish_classifier(
@@ -163,6 +173,50 @@ def publish_autoencoder(
         ),
         settings=settings,
         options=options,
+        run=run,
+        held_out=figures,
+    )
+    write_card(path, card)
+    return figures
+
+
+def publish_stylegan2(
+    path: Path,
+    generator: Generator,
+    run: AdversarialRun,
+    films: Films,
+    settings: LoopSettings,
+    *,
+    created: str,
+    options: StyleGANSettings,
+    features: OurClassifier,
+    counterfactuals: bool = True,
+    validation_share: float = 0.1,
+) -> GeneratorFigures:
+    """Save a generator, measure it as saved (float16), write evaluation and card beside it.
+
+    Raises
+    ------
+    ExplainerError
+        If the weights are not finite, there are too few held-out films, or the disk refuses.
+    """
+    save_generator(path, generator)
+    saved = load_generator(path)
+    figures = evaluate_generator(saved, films, features)
+    write_text(path.with_suffix(".evaluation.json"), to_json(figures))
+    n_images = len(films.rows("train", counterfactuals=counterfactuals))
+    card = make_card(
+        path,
+        kind="stylegan2",
+        architecture=f"{saved.shape.size} px, {saved.n_styles} style dimensions",
+        n_parameters=_n_parameters(saved),
+        weights_digest=file_digest(path),
+        created=created,
+        data=describe_data(
+            films, n_images, counterfactuals=counterfactuals, validation_share=validation_share
+        ),
+        settings=settings,
+        options={"shape": asdict(saved.shape), "training": asdict(options)},
         run=run,
         held_out=figures,
     )

@@ -1,0 +1,297 @@
+"""The training loop of networks that play against each other: several optimisers, no schedule.
+
+As in :mod:`explainers.training.loop`, nothing random is carried from step to step, so that a run
+that was interrupted and resumed ends with the same bits, if its length is given in epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from explainers.base import Cancelled, ExplainerError
+from explainers.checkpoint import save_tensors
+from explainers.training.loop import (
+    STATE_FILE,
+    EpochRecord,
+    LoopSettings,
+    StepReport,
+    TrainingDiverged,
+    TrainingInterrupted,
+    seeded,
+)
+
+_STATE_KEY = "state"
+
+
+class AdversarialTask(Protocol):
+    """Networks under training and how they take a step."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Indices of the training images, (N,)."""
+        ...
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Everything with weights, averages included, by name."""
+        ...
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One per player, by name."""
+        ...
+
+    @property
+    def memory(self) -> MutableMapping[str, float]:
+        """Numbers carried from step to step, such as the strength of the augmentation."""
+        ...
+
+    def step(
+        self, number: int, rows: NDArray[np.int64], generator: torch.Generator
+    ) -> Mapping[str, float]:
+        """Let every player take one step; return the losses by name."""
+        ...
+
+    def validate(self, number: int) -> Mapping[str, float]:
+        """Figures of the generator after ``number`` steps; may also draw samples."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class AdversarialRun:
+    """A finished run; the networks are those of the task."""
+
+    step: int
+    epochs: float
+    spent_s: float
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass
+class _State:
+    step: int
+    spent_s: float
+    losses: float
+    n_losses: int
+    history: list[EpochRecord]
+
+
+def train_adversarial(
+    task: AdversarialTask,
+    settings: LoopSettings,
+    folder: Path,
+    *,
+    fingerprint: str,
+    clock: Callable[[], float],
+    validate_every: int,
+    fresh: bool = False,
+    on_step: Callable[[StepReport], None] | None = None,
+    on_validation: Callable[[EpochRecord], None] | None = None,
+    cancelled: Cancelled | None = None,
+) -> AdversarialRun:
+    """Train, or go on where a checkpoint stopped.
+
+    Parameters
+    ----------
+    task
+        Networks and their step; changed in place.
+    settings
+        Length, batch, seed and checkpoints; learning rate and averages are the task's own affair.
+    folder
+        Where the checkpoint lives.
+    fingerprint
+        States data, architecture and settings; a checkpoint with another one is not continued.
+    clock
+        Seconds, monotonic.
+    validate_every
+        Steps between validations; one more follows the last step.
+    fresh
+        Ignore and replace an existing checkpoint.
+    on_step, on_validation
+        Called after every step, after every validation.
+    cancelled
+        Asked after every step; when true, a checkpoint is written and the run ends.
+
+    Raises
+    ------
+    TrainingInterrupted
+        If cancelled.
+    TrainingDiverged
+        If a loss is NaN or infinite.
+    ExplainerError
+        If there are too few images, or the checkpoint belongs to another run or is unreadable.
+    """
+    per_epoch = len(task.rows) // settings.batch_size
+    if per_epoch < 1:
+        raise ExplainerError(
+            f"Training needs at least one batch of {settings.batch_size} images; the training "
+            f"split has {len(task.rows)}. Give more cases or a smaller batch."
+        )
+    state = _State(0, 0.0, 0.0, 0, [])
+    path = folder / STATE_FILE
+    if not fresh and path.exists():
+        state = _restored(task, path, fingerprint)
+    earlier_s, started, first = state.spent_s, clock(), state.step
+    saved_at = started
+    while _share(state, settings, per_epoch) < 1:
+        losses = task.step(
+            state.step, _rows(task, settings, state.step, per_epoch), _dice(settings, state)
+        )
+        _check(losses, state.step)
+        state.step += 1
+        state.losses += next(iter(losses.values()))
+        state.n_losses += 1
+        state.spent_s = earlier_s + clock() - started
+        finished = _share(state, settings, per_epoch) >= 1
+        if state.step % validate_every == 0 or finished:
+            _validate(task, state, per_epoch, on_validation)
+        if cancelled is not None and cancelled():
+            _save(task, state, path, fingerprint)
+            raise TrainingInterrupted(
+                f"Stopped after step {state.step}; run the same command again to continue."
+            )
+        if clock() - saved_at >= settings.checkpoint_every_s:
+            _save(task, state, path, fingerprint)
+            saved_at = clock()
+        if on_step is not None:
+            pace = (state.step - first) / max(clock() - started, 1e-9)
+            on_step(_report(state, settings, per_epoch, pace))
+    _save(task, state, path, fingerprint)
+    return AdversarialRun(state.step, state.step / per_epoch, state.spent_s, tuple(state.history))
+
+
+def _dice(settings: LoopSettings, state: _State) -> torch.Generator:
+    return seeded(settings.seed, "batch", state.step)
+
+
+def _rows(
+    task: AdversarialTask, settings: LoopSettings, step: int, per_epoch: int
+) -> NDArray[np.int64]:
+    epoch, position = divmod(step, per_epoch)
+    order = torch.randperm(len(task.rows), generator=seeded(settings.seed, "order", epoch)).numpy()
+    start = position * settings.batch_size
+    return np.asarray(task.rows[order[start : start + settings.batch_size]])
+
+
+def _check(losses: Mapping[str, float], step: int) -> None:
+    broken = [name for name, value in losses.items() if not math.isfinite(value)]
+    if broken:
+        raise TrainingDiverged(
+            f"The loss {broken[0]!r} is {losses[broken[0]]} at step {step}; start afresh with a "
+            "lower learning rate."
+        )
+
+
+def _share(state: _State, settings: LoopSettings, per_epoch: int) -> float:
+    if settings.epochs is not None:
+        return min(state.step / max(round(settings.epochs * per_epoch), 1), 1.0)
+    assert settings.minutes is not None
+    return min(state.spent_s / (60 * settings.minutes), 1.0)
+
+
+def _validate(
+    task: AdversarialTask,
+    state: _State,
+    per_epoch: int,
+    on_validation: Callable[[EpochRecord], None] | None,
+) -> None:
+    figures = {name: float(value) for name, value in task.validate(state.step).items()}
+    record = EpochRecord(
+        epoch=state.step // per_epoch,
+        step=state.step,
+        spent_s=state.spent_s,
+        loss=state.losses / max(state.n_losses, 1),
+        validation=figures,
+    )
+    state.history.append(record)
+    state.losses, state.n_losses = 0.0, 0
+    if on_validation is not None:
+        on_validation(record)
+
+
+def _report(state: _State, settings: LoopSettings, per_epoch: int, pace: float) -> StepReport:
+    share = _share(state, settings, per_epoch)
+    if settings.minutes is not None:
+        remaining = 60 * settings.minutes - state.spent_s
+    else:
+        remaining = state.step * (1 - share) / max(share, 1e-9) / max(pace, 1e-9)
+    last = state.history[-1] if state.history else None
+    loss = state.losses / state.n_losses if state.n_losses else (last.loss if last else math.nan)
+    return StepReport(
+        step=state.step,
+        epoch=state.step // per_epoch,
+        share=share,
+        loss=loss,
+        images_per_s=pace * settings.batch_size,
+        remaining_s=max(remaining, 0.0),
+        last=last,
+    )
+
+
+def _save(task: AdversarialTask, state: _State, path: Path, fingerprint: str) -> None:
+    tensors: dict[str, Tensor] = {}
+    for name, network in task.networks.items():
+        for key, value in network.state_dict().items():
+            tensors[f"network.{name}.{key}"] = value.contiguous()
+    for name, optimiser in task.optimisers.items():
+        for index, moments in optimiser.state_dict()["state"].items():
+            for key, value in moments.items():
+                tensors[f"optimiser.{name}.{index}.{key}"] = torch.as_tensor(value).contiguous()
+    content = {
+        "fingerprint": fingerprint,
+        "memory": dict(task.memory),
+        "step": state.step,
+        "spent_s": state.spent_s,
+        "losses": state.losses,
+        "n_losses": state.n_losses,
+        "history": [asdict(record) for record in state.history],
+    }
+    save_tensors(path, tensors, {_STATE_KEY: json.dumps(content)})
+
+
+def _restored(task: AdversarialTask, path: Path, fingerprint: str) -> _State:
+    try:
+        with safe_open(path, framework="pt") as file:
+            content = json.loads((file.metadata() or {})[_STATE_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise ExplainerError(
+            f"The checkpoint {path} cannot be read ({error}); start again with --fresh."
+        ) from error
+    if content["fingerprint"] != fingerprint:
+        raise ExplainerError(
+            f"The checkpoint {path} belongs to a run with other cases or settings; repeat those, "
+            "or start again with --fresh."
+        )
+    for name, network in task.networks.items():
+        network.load_state_dict(_under(tensors, f"network.{name}."))
+    for name, optimiser in task.optimisers.items():
+        moments: dict[int, dict[str, Any]] = {}
+        for key, value in _under(tensors, f"optimiser.{name}.").items():
+            index, moment = key.split(".", 1)
+            moments.setdefault(int(index), {})[moment] = value
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    task.memory.update(content["memory"])
+    return _State(
+        int(content["step"]),
+        float(content["spent_s"]),
+        float(content["losses"]),
+        int(content["n_losses"]),
+        [EpochRecord(**record) for record in content["history"]],
+    )
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
