@@ -84,7 +84,16 @@ class DemoCase:
 @click.option("--out", type=click.Path(path_type=Path), help="Default: var/demo or var/demo-240.")
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--serve/--no-serve", "serves", default=True, show_default=True)
-def command(n_cases: str, out: Path | None, port: int, serves: bool) -> None:
+@click.option(
+    "--explore",
+    "more_cases",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Further case set for the explorer; may be repeated (`serve --cases`).",
+)
+def command(
+    n_cases: str, out: Path | None, port: int, serves: bool, more_cases: tuple[Path, ...]
+) -> None:
     """Prepare the demo study of simulated films once, then serve it.
 
     Everything in it is simulated. An interrupted preparation goes on where it stopped.
@@ -96,7 +105,7 @@ def command(n_cases: str, out: Path | None, port: int, serves: bool) -> None:
     for line in sign_in_codes(folder):
         click.echo(line)
     if serves:
-        serve(folder.root, port=port)
+        serve(folder.root, port=port, more_cases=more_cases)
 
 
 def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[SignInCode, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from commands.explain import choose_pairs
 from commands.progress import progress_bar
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
+from explainers import registry
 from explainers.base import ExplainerError
 from explainers.evaluation.bench import BENCHES, Setting, create_bench, run_bench
 from explainers.evaluation.report import write_report
@@ -57,6 +60,17 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     "names of findings, or a CSV with case_id and finding.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many cases per finding.")
+@click.option(
+    "--prior-cases",
+    type=_DIRECTORY,
+    help="localisation: case set whose mean masks are the prior, default the other patients.",
+)
+@click.option("--all-maps", is_flag=True, help="Every map of a film, not only its maximum.")
+@click.option(
+    "--boundary",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Bench counterfactual: probability at which a change is complete.  [default: 0.5]",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
 def command(
@@ -69,6 +83,9 @@ def command(
     oracle_name: str | None,
     findings: str,
     limit: int | None,
+    prior_cases: Path | None,
+    all_maps: bool,
+    boundary: float | None,
     seed: int,
     threads: int,
 ) -> None:
@@ -77,16 +94,25 @@ def command(
     Writes <bench>.csv (every number), <bench>.summary.csv (means with intervals), <bench>.json and
     <bench>.html. An interrupted run goes on where it stopped.
     """
-    measure = create_bench(bench)
+    chosen = {"prior_cases": prior_cases, "boundary": boundary}
+    measure = create_bench(
+        bench, **{name: value for name, value in chosen.items() if value is not None}
+    )
+    names = tuple(name.strip() for name in methods.split(",") if name.strip())
+    if all_maps:
+        names = tuple(each for name in names for each in registry.spec(name).map_names())
     cases = CaseSet.open(cases_dir)
     references = ReferenceSet.open(cases_dir) if (cases_dir / REFERENCE_FILE).is_file() else None
     import torch  # only now: a wrong name or folder is reported at once
 
     from explainers.classifiers.opening import open_classifier
+    from explainers.evaluation.maps import map_names
     from explainers.generators.opening import open_autoencoder
 
+    map_names(names)  # unknown ones are refused before anything is computed
     torch.set_num_threads(threads)
-    classifiers = {Path(name).stem: open_classifier(name) for name in classifier_names}
+    labels = classifier_labels(classifier_names)
+    classifiers = {label: open_classifier(name) for label, name in labels.items()}
     pairs = evaluated_pairs(findings, cases, references, next(iter(classifiers.values())), limit)
     setting = Setting(
         cases=cases,
@@ -94,7 +120,7 @@ def command(
         classifiers=classifiers,
         autoencoder=open_autoencoder(autoencoder_name),
         oracle=open_classifier(oracle_name) if oracle_name else None,
-        methods=tuple(name.strip() for name in methods.split(",") if name.strip()),
+        methods=names,
         pairs=tuple(pairs),
         seed=seed,
         explanations=out / "explanations",
@@ -104,6 +130,32 @@ def command(
     created = datetime.now(UTC).isoformat(timespec="seconds")
     for path in write_report(measure, setting, rows, out, created=created):
         click.echo(f"Wrote {path}")
+
+
+def classifier_labels(names: Sequence[str]) -> dict[str, str]:
+    """Return what classifiers are called in tables and folders, to what was typed.
+
+    A file is called by its name without ending, ``torchxrayvision:name@file`` by ``name``, and
+    ``module:factory`` by both, joined by a hyphen.
+
+    Raises
+    ------
+    ExplainerError
+        If two classifiers would be called the same.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        short = name.removeprefix("torchxrayvision:").partition("@")[0]
+        if name.endswith(".safetensors"):
+            short = Path(name).stem
+        label = "-".join(part for part in re.split(r"[^\w.-]+", short) if part) or "classifier"
+        if label in found:
+            raise ExplainerError(
+                f"The classifiers {found[label]!r} and {name!r} would both be called {label!r} in "
+                "the tables; name each once, and rename one of the files."
+            )
+        found[label] = name
+    return found
 
 
 def evaluated_pairs(
@@ -122,6 +174,7 @@ def evaluated_pairs(
     """
     from explainers.run import predict_cases
 
+    _check_findings(findings, classifier.findings)
     with progress_bar("predictions") as advance:
         predictions = pd.DataFrame(predict_cases(cases, classifier, on_progress=advance))
     if findings == "positive":
@@ -147,3 +200,17 @@ def evaluated_pairs(
         if seen[finding] <= limit:
             kept.append((case_id, finding))
     return kept
+
+
+def _check_findings(findings: str, known: Sequence[str]) -> None:
+    """Refuse findings that the classifier does not know, before anything is computed."""
+    if findings == "positive" or findings.lower().endswith(".csv"):
+        return
+    words = [word.strip() for word in findings.split(",") if word.strip()]
+    unknown = [word for word in words if word not in ("all", "predicted", *known)]
+    if unknown or not words:
+        raise ExplainerError(
+            f"--findings names {', '.join(map(repr, unknown)) or 'nothing'}; expected 'positive', "
+            f"'predicted', 'all', a CSV file, or findings that the classifier knows: "
+            f"{', '.join(known)}."
+        )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CONDITION_A = ("input_gradients", "guided_backprop", "integrated_gradients")
 CONDITION_B = ("latent_shift",)
+DEFAULT_METHODS = (*CONDITION_A, *CONDITION_B)
 MAX_SHEET_ROWS = 60
 OPERATING_POINT = 0.5
 ANIMATIONS: Mapping[str, Callable[[NDArray[np.float32], Path], None]] = {
@@ -42,9 +43,9 @@ Pair = tuple[str, str]
 @click.argument("cases_dir", metavar="CASES", type=click.Path(path_type=Path))
 @click.option(
     "--methods",
-    default=",".join(registry.names()),
+    default=",".join(DEFAULT_METHODS),
     show_default=True,
-    help="Methods, separated by commas.",
+    help=f"Methods, separated by commas, or 'all': {', '.join(registry.names())}.",
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option(
@@ -59,9 +60,16 @@ Pair = tuple[str, str]
     "classifier_file",
     default="phantom-classifier",
     show_default=True,
-    help="Name of a shipped network, or a .safetensors file.",
+    help="Name of a shipped network, a .safetensors file, module:factory for your own, or "
+    "torchxrayvision:<name>@<weights file>.",
 )
 @click.option("--autoencoder", "autoencoder_file", default="phantom-autoencoder", show_default=True)
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability that counterfactual methods search for at their lowest frame, such as 0.45 "
+    "for a flip; by default a fall of 0.30. Maps do not depend on it.",
+)
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 1024))
 @click.option("--threads", type=click.IntRange(1), help="Processor cores to use, default all.")
 @click.option(
@@ -83,6 +91,7 @@ def command(
     findings: str,
     classifier_file: str,
     autoencoder_file: str,
+    target: float | None,
     batch: int,
     threads: int | None,
     formats: tuple[str, ...],
@@ -97,14 +106,14 @@ def command(
     cases, archive = CaseSet.open(cases_dir), ExplanationArchive(out)
     import torch  # only now: a wrong name or folder is reported at once
 
-    from explainers.classifiers.ours import load_classifier
-    from explainers.generators.autoencoder import load_autoencoder
+    from explainers.classifiers.opening import open_classifier
+    from explainers.generators.opening import open_autoencoder
     from explainers.run import explain_cases, predict_cases
 
     if threads is not None:
         torch.set_num_threads(threads)
-    classifier = load_classifier(classifier_file)
-    autoencoder = load_autoencoder(autoencoder_file) if registry.needs_autoencoder(chosen) else None
+    classifier = open_classifier(classifier_file)
+    autoencoder = open_autoencoder(autoencoder_file) if registry.needs_autoencoder(chosen) else None
     _check_names(findings, classifier.findings)
 
     with progress_bar("films", len(cases)) as advance:
@@ -120,6 +129,7 @@ def command(
             archive,
             classifier=classifier,
             autoencoder=autoencoder,
+            target=target,
             batch_size=batch,
             on_progress=advance,
         )
@@ -272,7 +282,8 @@ def _draw(
 
 
 def _method_names(methods: str) -> tuple[str, ...]:
-    chosen = tuple(dict.fromkeys(_words(methods)))
+    words = _words(methods)
+    chosen = registry.names() if words == ["all"] else tuple(dict.fromkeys(words))
     if not chosen:
         raise ExplainerError(f"No method was named; choose from {', '.join(registry.names())}.")
     for name in chosen:

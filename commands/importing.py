@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 
 from commands.progress import progress_bar
+from data.boxes import READERS, Marks, boxes_to_references, read_marks
 from data.importing import REPORT_FILE, ImportPolicy, ImportReport, import_manifest
 from data.incoming import ManifestReading
 
 
-def parse_mappings(texts: Iterable[str]) -> dict[str, str]:
+def parse_mappings(
+    texts: Iterable[str], option: str = "--map", example: str = "OURS=THEIRS, as image=file"
+) -> dict[str, str]:
     """Turn ``OURS=THEIRS`` texts into a mapping.
 
     Raises
@@ -25,13 +28,36 @@ def parse_mappings(texts: Iterable[str]) -> dict[str, str]:
         ours, separator, theirs = (part.strip() for part in text.partition("="))
         if not separator or not ours:
             raise click.BadParameter(
-                f"{text!r} is no mapping; expected OURS=THEIRS, for example image=file.",
-                param_hint="--map",
+                f"{text!r} is no mapping; expected {example}.",
+                param_hint=option,
             )
         if ours in columns:
-            raise click.BadParameter(f"{ours!r} is mapped twice.", param_hint="--map")
+            raise click.BadParameter(f"{ours!r} is mapped twice.", param_hint=option)
         columns[ours] = theirs
     return columns
+
+
+def parse_boxes(texts: Iterable[str]) -> list[Marks]:
+    """Read what ``KIND:FILE`` texts name.
+
+    Raises
+    ------
+    click.BadParameter
+        If a text has no known kind.
+    InvalidTable
+        If a file cannot be read or a row is malformed.
+    """
+    found = []
+    for text in texts:
+        kind, _, path = text.partition(":")
+        if kind not in READERS or not path:
+            raise click.BadParameter(
+                f"{text!r} names no boxes; expected KIND:FILE with KIND one of "
+                f"{', '.join(READERS)}, as nih:BBox_List_2017.csv.",
+                param_hint="--boxes",
+            )
+        found.append(read_marks(kind, Path(path)))
+    return found
 
 
 @click.command("import")
@@ -59,6 +85,19 @@ def parse_mappings(texts: Iterable[str]) -> dict[str, str]:
 @click.option("--negative", multiple=True, metavar="WORD", help="A further word for absent.")
 @click.option("--unknown", multiple=True, metavar="WORD", help="A further word for unknown.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Carry into reference.csv.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="COLUMN=TEXT",
+    help="Only the rows whose column holds exactly this text; may be given for several columns.",
+)
+@click.option(
+    "--boxes",
+    multiple=True,
+    metavar="KIND:FILE",
+    help="Masks from a published file: nih:BBox_List_2017.csv, rsna:stage_2_train_labels.csv or "
+    "siim:train-rle.csv; films are found by their source names.",
+)
 @click.option("--skip-bad", is_flag=True, help="Import the good rows, list the others.")
 @click.option("--accept-burned-in", is_flag=True, help="Take films with declared burned-in text.")
 @click.option("--accept-lateral", is_flag=True, help="Take films that are called lateral.")
@@ -82,6 +121,8 @@ def command(
     negative: tuple[str, ...],
     unknown: tuple[str, ...],
     keep: tuple[str, ...],
+    where: tuple[str, ...],
+    boxes: tuple[str, ...],
     **policy: bool | int,
 ) -> None:
     """Import the films that MANIFEST (a CSV file, one film per row) lists.
@@ -91,10 +132,19 @@ def command(
     Only image is required. Images may be 8- or 16-bit PNG, JPEG, TIFF or DICOM; identities do not
     leave DICOM headers.
     """
+    every = parse_boxes(boxes)  # before the films: a damaged file is reported at once
     columns = {f"finding:{name}": name for name in finding_columns} | parse_mappings(mappings)
     chosen = tuple(name.strip() for name in findings.split(",")) if findings else None
     reading = ManifestReading(
-        columns, labels, label_separator, chosen, positive, negative, unknown, keep
+        columns,
+        labels,
+        label_separator,
+        chosen,
+        positive,
+        negative,
+        unknown,
+        keep,
+        where=parse_mappings(where, "--where", "COLUMN=TEXT, as source=hannover"),
     )
     with progress_bar("films") as advance:
         report = import_manifest(
@@ -106,6 +156,12 @@ def command(
         )
     for line in describe(report):
         click.echo(line)
+    for marks in every:
+        marked = boxes_to_references(marks, out)
+        click.echo(
+            f"{marked.n_masks} masks from {marks.path.name}, {marked.n_absent} findings absent, "
+            f"{len(marked.unmatched)} of its images are not among the films."
+        )
 
 
 def describe(report: ImportReport) -> list[str]:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -15,24 +16,45 @@ from study.errors import StudyError
 from study.store import StudyStore
 
 STUDY_VARIABLE = "COUNTERLIGHT_STUDY"
+CASES_VARIABLE = "COUNTERLIGHT_CASES"
+CASES_FILE = "cases.csv"
 
 
 @click.command("serve")
 @click.argument("study_dir", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--address", default="localhost", show_default=True, help="Interface to listen on.")
-def command(study_dir: Path, port: int, address: str) -> None:
+@click.option(
+    "--cases",
+    "more_cases",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Further case set that researchers may look at in the explorer; may be repeated.",
+)
+def command(study_dir: Path, port: int, address: str, more_cases: tuple[Path, ...]) -> None:
     """Serve the study in STUDY_DIR (made by `counterlight prepare`) until interrupted."""
-    serve(study_dir, port=port, address=address)
+    serve(study_dir, port=port, address=address, more_cases=more_cases)
 
 
-def serve(study_dir: Path, *, port: int, address: str = "localhost") -> None:
+def serve(
+    study_dir: Path, *, port: int, address: str = "localhost", more_cases: Sequence[Path] = ()
+) -> None:
     """Replace this process by the web server of one study.
+
+    Parameters
+    ----------
+    study_dir
+        Folder of the study.
+    port, address
+        Where to listen.
+    more_cases
+        Case sets that the explorer offers beside the study's own.
 
     Raises
     ------
     StudyError
-        If ``study_dir`` holds no prepared study or a damaged one, or the server cannot listen.
+        If ``study_dir`` holds no prepared study or a damaged one, the server cannot listen, or
+        a folder of ``more_cases`` holds no case set.
     """
     if not (study_dir / "study.sqlite").is_file():
         raise StudyError(
@@ -46,6 +68,7 @@ def serve(study_dir: Path, *, port: int, address: str = "localhost") -> None:
         raise StudyError("app.py was not found; install Counterlight with `pip install -e .`.")
     script = Path(spec.origin)
     environment = dict(os.environ, **{STUDY_VARIABLE: str(study_dir.resolve())})
+    environment |= offered_cases(more_cases, os.environ)
     click.echo(f"Serving {study_dir} at http://{address}:{port} (stop with Ctrl-C)")
     sys.stdout.flush()
     os.chdir(script.parent)
@@ -63,6 +86,31 @@ def serve(study_dir: Path, *, port: int, address: str = "localhost") -> None:
         ],
         environment,
     )
+
+
+def offered_cases(more_cases: Sequence[Path], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that offers case sets to the explorer; those already named stay.
+
+    Raises
+    ------
+    StudyError
+        If a folder holds no case set, or its name cannot stand in such a list.
+    """
+    if not more_cases:
+        return {}
+    for folder in more_cases:
+        if not (folder / CASES_FILE).is_file():
+            raise StudyError(
+                f"{folder} holds no case set ({CASES_FILE} is missing). Make one with "
+                "`counterlight import` or `counterlight phantom`, or give another folder."
+            )
+        if os.pathsep in str(folder.resolve()):
+            raise StudyError(
+                f"{folder.resolve()} has a {os.pathsep!r} in its name, which separates folders in "
+                f"{CASES_VARIABLE}; move the case set to a folder without one."
+            )
+    named = [environment.get(CASES_VARIABLE, ""), *(str(each.resolve()) for each in more_cases)]
+    return {CASES_VARIABLE: os.pathsep.join(text for text in named if text)}
 
 
 def require_free(address: str, port: int) -> None:

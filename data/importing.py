@@ -225,9 +225,10 @@ def _open(
         )
         problems.append(incoming.problem(case.index, column, text))
     masks: dict[str, NDArray[np.bool_]] = {}
-    for structure, path in case.masks.items():
+    for structure, paths in case.masks.items():
         try:
-            masks[structure] = open_mask(path, film.samples.shape)
+            parts = [open_mask(path, film.samples.shape) for path in paths]
+            masks[structure] = np.logical_or.reduce(parts)
         except InvalidCase as error:
             problems.append(incoming.problem(case.index, MASK + structure, str(error)))
     return film, masks, problems

@@ -78,6 +78,8 @@ class IncomingRow(BaseModel):
     age: Annotated[str, AfterValidator(_check_age)] = Field("", description="Kept as a decade.")
 
 
+MASK_SEPARATOR = ";"
+"""Between the files of one mask; their union counts."""
 CANONICAL = tuple(IncomingRow.model_fields)
 RESERVED = ("age_band", "burned_in", "source_file")  # what an import adds to reference.csv
 
@@ -103,6 +105,8 @@ class ManifestReading:
         a film without findings, and for one that nobody has labelled.
     keep
         Further columns to carry into ``reference.csv``.
+    where
+        Column of theirs to the text that it must hold; other rows are passed over.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +117,11 @@ class ManifestReading:
     negative: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def takes(self, record: Mapping[str, str]) -> bool:
+        """Say whether a row is one of those wanted."""
+        return all(record[column] == text for column, text in self.where.items())
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -160,7 +169,7 @@ class IncomingCase:
     findings
         Finding to present, absent or unknown.
     masks
-        Finding or structure to mask file.
+        Finding or structure to mask files, whose union counts.
     extras
         Columns the user asked to keep.
     """
@@ -169,7 +178,7 @@ class IncomingCase:
     row: IncomingRow
     image: Path
     findings: Mapping[str, bool | None]
-    masks: Mapping[str, Path]
+    masks: Mapping[str, tuple[Path, ...]]
     extras: Mapping[str, str]
 
 
@@ -203,12 +212,19 @@ def read_incoming(path: Path, reading: ManifestReading) -> Incoming:
     theirs = _resolve_columns(sheet, reading)
     if not sheet.rows:
         raise InvalidTable(f"{sheet.path} lists no film; expected at least one row.")
+    if not any(reading.takes(record) for record in sheet.records()):
+        wanted = ", ".join(f"{column}={text}" for column, text in reading.where.items())
+        raise InvalidTable(
+            f"{sheet.path} has no row with {wanted}; look at the spelling of the cells."
+        )
     findings = _finding_names(sheet, theirs, reading)
     incoming = Incoming(sheet, (), (), findings, theirs)
     cases: list[IncomingCase] = []
     problems: list[Problem] = []
     ids: dict[str, int] = {}
     for index, record in enumerate(sheet.records()):
+        if not reading.takes(record):
+            continue
         renamed = {ours: record[column] for ours, column in theirs.items()}
         found = _check_values(incoming, index, renamed)
         values, finding_problems = _read_findings(incoming, index, record, reading)
@@ -220,8 +236,8 @@ def read_incoming(path: Path, reading: ManifestReading) -> Incoming:
         if not found:
             row = IncomingRow.model_validate(renamed)
             extras = {name: record[name] for name in reading.keep if record[name]}
-            image = files.pop("image")
-            masks = {name.removeprefix(MASK): file for name, file in files.items()}
+            image = files.pop("image")[0]
+            masks = {name.removeprefix(MASK): found for name, found in files.items()}
             cases.append(IncomingCase(index, row, image, values, masks, extras))
     return Incoming(sheet, tuple(cases), tuple(problems), findings, theirs)
 
@@ -239,6 +255,9 @@ def _resolve_columns(sheet: Sheet, reading: ManifestReading) -> dict[str, str]:
             raise _missing_column(sheet, column, f"{ours} is mapped to it")
     if reading.labels is not None and reading.labels not in sheet.columns:
         raise _missing_column(sheet, reading.labels, "the labels are to be read from it")
+    for column in reading.where:
+        if column not in sheet.columns:
+            raise _missing_column(sheet, column, "rows are to be chosen by it")
     for column in reading.keep:
         if column not in sheet.columns:
             raise _missing_column(sheet, column, "it is to be kept")
@@ -305,8 +324,9 @@ def _finding_names(
     from_labels: set[str] = set()
     if reading.labels is not None:
         vocabulary, place = reading.vocabulary, sheet.columns.index(reading.labels)
-        for row in sheet.rows:
-            from_labels.update(vocabulary.labels(row[place]) or ())
+        for row, record in zip(sheet.rows, sheet.records(), strict=True):
+            if reading.takes(record):
+                from_labels.update(vocabulary.labels(row[place]) or ())
     names = tuple(dict.fromkeys([*from_columns, *sorted(from_labels)]))
     _check_names(sheet, (f"{FINDING}{name}" for name in names), FINDING)
     return names
@@ -361,29 +381,37 @@ def _read_findings(
 
 def _find_files(
     incoming: Incoming, index: int, renamed: Mapping[str, str]
-) -> tuple[dict[str, Path], list[Problem]]:
-    """Locate the film and its masks."""
-    files: dict[str, Path] = {}
+) -> tuple[dict[str, tuple[Path, ...]], list[Problem]]:
+    """Locate the film and its masks; a mask cell may name several files, ``;`` between them."""
+    files: dict[str, tuple[Path, ...]] = {}
     problems = []
+    folder = incoming.sheet.path.parent
     for ours, cell in renamed.items():
         if not cell or not (ours == "image" or ours.startswith(MASK)):
             continue
-        folder = incoming.sheet.path.parent
-        plain = cell if os.path.exists(folder / cell) else cell.replace("\\", "/")
-        if ".." in PurePosixPath(plain).parts:
-            text = (
-                f"{cell!r} climbs out of the manifest's folder; expected a path below it, or an "
-                "absolute one."
-            )
-        elif not os.path.exists(folder / plain):  # unlike Path.exists, false for names too long
-            text = f"{cell!r} does not exist; expected a file relative to {folder} or absolute."
-        elif not (folder / plain).is_file():
-            text = f"{cell!r} is not a file; expected an image."
-        else:
-            files[ours] = folder / plain
-            continue
-        problems.append(incoming.problem(index, ours, text))
+        several = ours != "image" and not os.path.exists(folder / cell)
+        names = [name.strip() for name in cell.split(MASK_SEPARATOR)] if several else [cell]
+        found = [_find_file(folder, name) for name in names if name]
+        if not found:
+            found = [_find_file(folder, cell)]
+        problems += [incoming.problem(index, ours, text) for text in found if isinstance(text, str)]
+        files[ours] = tuple(path for path in found if isinstance(path, Path))
     return files, problems
+
+
+def _find_file(folder: Path, cell: str) -> Path | str:
+    """Locate one file, or say why it cannot be used."""
+    plain = cell if os.path.exists(folder / cell) else cell.replace("\\", "/")
+    if ".." in PurePosixPath(plain).parts:
+        return (
+            f"{cell!r} climbs out of the manifest's folder; expected a path below it, or an "
+            "absolute one."
+        )
+    if not os.path.exists(folder / plain):  # unlike Path.exists, false for names too long
+        return f"{cell!r} does not exist; expected a file relative to {folder} or absolute."
+    if not (folder / plain).is_file():
+        return f"{cell!r} is not a file; expected an image."
+    return folder / plain
 
 
 def _check_identity(

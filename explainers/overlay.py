@@ -20,7 +20,12 @@ from data.raster import resize
 from explainers.base import ExplainerError
 
 Colormap: TypeAlias = Literal["inferno", "PuOr"]
-"""``"inferno"`` for magnitudes; ``"PuOr"`` for signs: purple = added, orange = removed."""
+"""``"inferno"`` for magnitudes; ``"PuOr"`` for signs: purple = positive (brightness added, evidence
+for the finding), orange = negative (brightness removed, evidence against it)."""
+
+SignMeaning: TypeAlias = Literal["change", "evidence"]
+"""What a sign says: brightness removed or added (films), or evidence against or for the finding
+(attributions)."""
 
 _LEVELS = 256
 
@@ -169,13 +174,34 @@ def blend(image: NDArray[np.floating], overlay: NDArray[np.uint8]) -> NDArray[np
     return np.rint(mixed).astype(np.uint8)
 
 
-def legend(colormap: Colormap = "inferno", *, alpha: float = 0.85) -> Legend:
-    """Return colours and ticks of an overlay drawn with the same arguments."""
+def legend(
+    colormap: Colormap = "inferno", *, alpha: float = 0.85, meaning: SignMeaning = "change"
+) -> Legend:
+    """Return colours and ticks of an overlay drawn with the same arguments.
+
+    Parameters
+    ----------
+    meaning
+        What the signs of ``"PuOr"`` are called: ``"change"`` of a film, or ``"evidence"`` of a
+        signed attribution.
+
+    Raises
+    ------
+    ExplainerError
+        If the colour map or the meaning is unknown.
+    """
+    if meaning not in ("change", "evidence"):
+        raise ExplainerError(
+            f"The signs of a map mean 'change' or 'evidence'; {meaning!r} was given."
+        )
     signed = _is_signed(colormap)
     scale = np.linspace(-1 if signed else 0, 1, _LEVELS, dtype=np.float32)
     colours = _coloured(scale[None], colormap, alpha)[0]
     if signed:
-        return Legend(colours, (0.0, 0.5, 1.0), ("removed", "unchanged", "added"))
+        named = ("removed", "unchanged", "added")
+        if meaning == "evidence":
+            named = ("against the finding", "neither", "for the finding")
+        return Legend(colours, (0.0, 0.5, 1.0), named)
     return Legend(colours, (0.0, 1.0), ("none", "strongest"))
 
 
@@ -203,8 +229,9 @@ def _coloured(scaled: NDArray[np.float32], colormap: Colormap, alpha: float) -> 
     """Colour numbers in [0, 1] (inferno) or [-1, 1] (PuOr); (H, W) -> (H, W, 4)."""
     magnitude = np.abs(scaled)
     # PuOr is nearly white in the middle, which is transparent here, and nearly black at its ends,
-    # which would not show on a film: only the saturated part of each half is used.
-    at = scaled if colormap == "inferno" else 0.5 + np.sign(scaled) * (0.25 + 0.1 * magnitude)
+    # which would make the strongest values darker than weaker ones: one colour of each half is
+    # used, and opacity alone says how strong a value is.
+    at = scaled if colormap == "inferno" else 0.5 + 0.3 * np.sign(scaled)
     level = np.rint(at * (_LEVELS - 1)).astype(np.intp)
     picture = np.empty((*scaled.shape, 4), np.uint8)
     picture[..., :3] = _table(colormap)[level]

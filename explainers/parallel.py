@@ -19,8 +19,10 @@ from data.manifest import CaseSet
 from explainers import registry
 from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError, OnProgress
-from explainers.classifiers.ours import OurClassifier, load_classifier
-from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
+from explainers.classifiers.base import Classifier
+from explainers.classifiers.opening import open_classifier
+from explainers.generators.base import Autoencoder
+from explainers.generators.opening import open_autoencoder
 from explainers.run import MethodRun, Pair, RunReport, explain_cases
 
 
@@ -33,6 +35,7 @@ def explain_in_processes(
     classifier: str,
     autoencoder: str,
     processes: int,
+    target: float | None = None,
     batch_size: int = 8,
     on_progress: OnProgress | None = None,
 ) -> RunReport:
@@ -47,10 +50,13 @@ def explain_in_processes(
     methods
         Registered names.
     classifier, autoencoder
-        Names of shipped networks, or files; each process loads its own. The autoencoder is
-        loaded only where a method needs one.
+        Networks as :func:`explainers.classifiers.opening.open_classifier` and
+        :func:`explainers.generators.opening.open_autoencoder` take them; each process opens its
+        own. The autoencoder is opened only where a method needs one.
     processes
         Worker processes, at least 1.
+    target
+        As in :func:`explainers.run.explain_cases`.
     batch_size
         Pairs per task.
     on_progress
@@ -68,7 +74,8 @@ def explain_in_processes(
     """
     wanted = tuple(dict.fromkeys(pairs))
     needed = registry.needs_autoencoder(methods)
-    arguments = (cases_dir, tuple(methods), archive_dir, classifier, autoencoder if needed else "")
+    networks = (classifier, autoencoder if needed else "")
+    arguments = (cases_dir, tuple(methods), archive_dir, *networks, target)
     total, done, reports = len(wanted) * len(methods), 0, []
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context)
@@ -101,6 +108,7 @@ def _explain(
     archive_dir: Path,
     classifier: str,
     autoencoder: str,
+    target: float | None,
 ) -> RunReport:
     """Do one task in a worker process."""
     torch.set_num_threads(1)
@@ -111,6 +119,7 @@ def _explain(
         ExplanationArchive(archive_dir),
         classifier=_classifier(classifier),
         autoencoder=_autoencoder(autoencoder) if autoencoder else None,
+        target=target,
         batch_size=len(pairs),
     )
 
@@ -121,13 +130,13 @@ def _cases(folder: Path) -> CaseSet:
 
 
 @functools.cache
-def _classifier(name: str) -> OurClassifier:
-    return load_classifier(name)
+def _classifier(text: str) -> Classifier:
+    return open_classifier(text)
 
 
 @functools.cache
-def _autoencoder(name: str) -> OurAutoencoder:
-    return load_autoencoder(name)
+def _autoencoder(text: str) -> Autoencoder:
+    return open_autoencoder(text)
 
 
 def _merged(methods: Sequence[str], reports: Iterable[RunReport]) -> RunReport:

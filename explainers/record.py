@@ -36,8 +36,8 @@ class Goal:
     against
         The finding to turn into (digit 9 → 4), or ``None``.
     direction
-        Whether the prediction is to fall (``"down"``) or to rise (``"up"``). Latent Shift goes
-        both ways and ignores it.
+        Whether the prediction is to fall (``"down"``) or to rise (``"up"``). The variants of
+        Latent Shift go both ways; the direction says which end the target belongs to.
     """
 
     finding: str
@@ -256,7 +256,8 @@ class Provenance:
     case_id, finding, method
         What was explained, and by which method (its registered name).
     parameters
-        ``repr`` of the explainer, which states all its parameters.
+        ``repr`` of the explainer, which states all its parameters, and the target of the goal
+        where it had one.
     seed
         Seed of the method, or ``None`` for a deterministic one.
     weights_digest

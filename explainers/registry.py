@@ -65,6 +65,14 @@ class MethodSpec:
         return tuple(f"{self.name}-{each}" for each in MAP_KINDS)
 
 
+_FILM_PARAMETERS = (
+    ParameterSpec("fall", "float", 0.30, "Fall of the probability at the lowest frame."),
+    ParameterSpec("rise", "float", 0.05, "Rise of the probability at the highest frame."),
+    ParameterSpec("frames_below", "int", 15, "Frames below the reconstruction."),
+    ParameterSpec("frames_above", "int", 5, "Frames above the reconstruction."),
+    ParameterSpec("limit", "float", 0.9, "Share of the way to 0 or 1 asked for at most."),
+)
+
 _METHODS = (
     MethodSpec(
         "input_gradients",
@@ -89,20 +97,134 @@ _METHODS = (
         (
             ParameterSpec("n_steps", "int", 100, "Points between the baseline and the image."),
             ParameterSpec("baseline", "float", 0.0, "Brightness of the baseline; 0 is black."),
+            ParameterSpec(
+                "tolerance", "float", 0.0, "Error that allows fewer points; 0 takes all of them."
+            ),
+        ),
+    ),
+    MethodSpec(
+        "smoothgrad",
+        "SmoothGrad",
+        "explainers.attribution.smoothgrad:SmoothGrad",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("n_samples", "int", 32, "Noisy copies of the image."),
+            ParameterSpec("noise", "float", 0.1, "Noise as a share of the range."),
+            ParameterSpec("seed", "int", 0, "Seed of the noise."),
+        ),
+    ),
+    MethodSpec(
+        "grad_cam",
+        "Grad-CAM",
+        "explainers.attribution.grad_cam:GradCam",
+        "attribution",
+        ("classifier",),
+        (ParameterSpec("stage", "int", -1, "Size of the feature maps; -1 is the coarsest."),),
+    ),
+    MethodSpec(
+        "occlusion",
+        "Occlusion",
+        "explainers.attribution.occlusion:Occlusion",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("window", "int", 8, "Side of the covering square in pixels."),
+            ParameterSpec("stride", "int", 4, "Pixels from one square to the next."),
+            ParameterSpec("baseline", "float", 0.25, "Brightness of the cover; 0 is black."),
+        ),
+    ),
+    MethodSpec(
+        "lime",
+        "LIME",
+        "explainers.attribution.lime:Lime",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("n_samples", "int", 500, "Images with covered superpixels."),
+            ParameterSpec("n_segments", "int", 100, "Superpixels wanted."),
+            ParameterSpec("baseline", "float", 0.25, "Brightness of the cover; 0 is black."),
+            ParameterSpec("ridge", "float", 1.0, "Penalty on the squared weights."),
+            ParameterSpec("seed", "int", 0, "Seed of the samples."),
+        ),
+    ),
+    MethodSpec(
+        "gradient_shap",
+        "Gradient SHAP",
+        "explainers.attribution.gradient_shap:GradientShap",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("n_samples", "int", 64, "Points between baselines and the image."),
+            ParameterSpec("darkest", "float", 0.0, "Brightness of the darkest baseline."),
+            ParameterSpec("brightest", "float", 0.5, "Brightness of the brightest baseline."),
+            ParameterSpec("seed", "int", 0, "Seed of baselines and points."),
+        ),
+    ),
+    MethodSpec(
+        "iterative_delete",
+        "Iterative delete",
+        "explainers.attribution.iterative_delete:IterativeDelete",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("n_rounds", "int", 20, "Gradients averaged."),
+            ParameterSpec("share", "float", 0.02, "Share of the pixels removed in a round."),
+            ParameterSpec("baseline", "float", 0.5, "Brightness of removed pixels; 0 is black."),
+        ),
+    ),
+    MethodSpec(
+        "bbmp",
+        "BBMP mask",
+        "explainers.attribution.bbmp:Bbmp",
+        "attribution",
+        ("classifier",),
+        (
+            ParameterSpec("mask_size", "int", 56, "Rows and columns of the mask's grid."),
+            ParameterSpec("n_iterations", "int", 150, "Steps of the optimiser."),
+            ParameterSpec("learning_rate", "float", 0.1, "Of the optimiser."),
+            ParameterSpec("blur", "float", 0.045, "Blur as a share of the image's side."),
+            ParameterSpec("sparsity", "float", 3.0, "Weight of the deleted area."),
+            ParameterSpec("smoothness", "float", 10.0, "Weight of the mask's roughness."),
+            ParameterSpec("jitter_px", "int", 2, "Largest move of image against mask."),
+            ParameterSpec("seed", "int", 0, "Seed of the moves."),
         ),
     ),
     MethodSpec(
         "latent_shift",
-        "Latent Shift",
+        "Latent Shift, one-step",
         "explainers.counterfactual.latent_shift:LatentShift",
         "counterfactual",
         ("classifier", "autoencoder"),
+        _FILM_PARAMETERS,
+    ),
+    MethodSpec(
+        "latent_shift_path",
+        "Latent Shift, path",
+        "explainers.counterfactual.path:LatentShiftPath",
+        "counterfactual",
+        ("classifier", "autoencoder"),
         (
-            ParameterSpec("fall", "float", 0.30, "Fall of the probability at the lowest frame."),
-            ParameterSpec("rise", "float", 0.05, "Rise of the probability at the highest frame."),
-            ParameterSpec("frames_below", "int", 15, "Frames below the reconstruction."),
-            ParameterSpec("frames_above", "int", 5, "Frames above the reconstruction."),
-            ParameterSpec("limit", "float", 0.9, "Share of the way to 0 or 1 asked for at most."),
+            *_FILM_PARAMETERS,
+            ParameterSpec("logit_step", "float", 0.5, "Change of the logit that a step aims at."),
+            ParameterSpec("max_steps", "int", 60, "Passes through the networks at most."),
+        ),
+    ),
+    MethodSpec(
+        "latent_shift_optimised",
+        "Latent Shift, optimised",
+        "explainers.counterfactual.optimised:LatentShiftOptimised",
+        "counterfactual",
+        ("classifier", "autoencoder"),
+        (
+            *_FILM_PARAMETERS,
+            ParameterSpec("smoothness", "float", 2.0, "Weight of the slopes of the change."),
+            ParameterSpec("compactness", "float", 0.3, "Pull towards no change, place by place."),
+            ParameterSpec("jitter", "float", 0.05, "Movement of the film, share of its sides."),
+            ParameterSpec("noise", "float", 0.05, "Noise on the film, in brightness."),
+            ParameterSpec("rate", "float", 0.05, "Steps, in standard deviations of the latent."),
+            ParameterSpec("max_steps", "int", 160, "Steps of the optimiser at most."),
+            ParameterSpec("patience", "int", 60, "Steps after the goal was first reached."),
         ),
     ),
 )

@@ -19,6 +19,7 @@ from explainers.archive import ExplanationArchive
 from explainers.attribution.batches import check_batch_size
 from explainers.base import Cancelled, Explainer, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
+from explainers.counterfactual.wanted import check_targets
 from explainers.differentiation import device_of, predict, stop_if
 from explainers.generators.base import Autoencoder
 from explainers.record import Attribution, Counterfactual, Goal, Prediction, Provenance
@@ -112,6 +113,7 @@ def explain_cases(
     classifier: Classifier,
     autoencoder: Autoencoder | None = None,
     parameters: Parameters | None = None,
+    target: float | None = None,
     batch_size: int = 8,
     on_progress: OnProgress | None = None,
     cancelled: Cancelled | None = None,
@@ -137,6 +139,9 @@ def explain_cases(
         Networks; the autoencoder only where a method needs one.
     parameters
         Parameters that differ from the defaults, by method.
+    target
+        Probability that counterfactual methods search for at the lowest frame, such as 0.45 for
+        a flip; ``None`` for a fall of their own. Maps do not depend on it.
     batch_size
         Cases per pass; an interrupted run loses at most one pass.
     on_progress
@@ -156,8 +161,10 @@ def explain_cases(
     check_batch_size(batch_size)
     wanted = tuple(dict.fromkeys((str(case_id), str(finding)) for case_id, finding in pairs))
     _check_findings(wanted, classifier)
+    if target is not None:
+        check_targets([Goal(finding, target=target) for _, finding in wanted])
     explainers = _create(methods, classifier, autoencoder, parameters, batch_size)
-    run = _Run(cases, archive, classifier, autoencoder, clock, now)
+    run = _Run(cases, archive, classifier, autoencoder, target, clock, now)
     total, done = len(wanted) * len(explainers), 0
     reports = []
     for name, explainer in explainers.items():
@@ -185,6 +192,7 @@ def explain_image(
     classifier: Classifier,
     autoencoder: Autoencoder | None = None,
     parameters: Parameters | None = None,
+    target: float | None = None,
     cancelled: Cancelled | None = None,
 ) -> Mapping[str, Attribution | Counterfactual]:
     """Explain one finding of one image by several methods; nothing is written.
@@ -193,6 +201,8 @@ def explain_image(
     ----------
     image
         (H, W), in [0, 1], of any size; it is resampled to that of the classifier.
+    target
+        As in :func:`explain_cases`.
 
     Returns
     -------
@@ -209,7 +219,8 @@ def explain_image(
     found = {}
     for name, explainer in explainers.items():
         stop_if(cancelled)
-        found[name] = explainer.explain(images, [Goal(finding)], cancelled=cancelled)[0]
+        goal = Goal(finding, target=target)
+        found[name] = explainer.explain(images, [goal], cancelled=cancelled)[0]
     return found
 
 
@@ -222,6 +233,30 @@ def predict_image(
     return dict(zip(classifier.findings, pairs, strict=True))
 
 
+def predict_frames(
+    frames: NDArray[np.float32], finding: str, classifier: Classifier, *, batch_size: int = 32
+) -> NDArray[np.float64]:
+    """Return f of every frame, (T,), calibrated, of frames (T, H, W) in [0, 1] of any size.
+
+    Frames at the resolution of the film, such as residual ones, are resampled to that of the
+    classifier, as films are.
+
+    Raises
+    ------
+    ExplainerError
+        If the classifier does not know the finding, or a prediction is NaN.
+    """
+    _check_findings([("the frames", finding)], classifier)
+    column = classifier.findings.index(finding)
+    starts = range(0, len(frames), check_batch_size(batch_size))
+    parts = [
+        predict(classifier, _tensor(list(frames[start : start + batch_size]), classifier))[1]
+        for start in starts
+    ]
+    found = torch.cat(parts)[:, column] if parts else torch.empty(0)
+    return found.cpu().numpy().astype(np.float64)
+
+
 @dataclass(frozen=True)
 class _Run:
     """What is the same for all methods of a run."""
@@ -230,6 +265,7 @@ class _Run:
     archive: ExplanationArchive
     classifier: Classifier
     autoencoder: Autoencoder | None
+    target: float | None
     clock: Callable[[], float]
     now: Callable[[], datetime]
 
@@ -246,7 +282,8 @@ class _Run:
         self.cases.verify(dict.fromkeys(case_ids))
         images = _load(self.cases, case_ids, self.classifier)
         start = self.clock()
-        explanations = explainer.explain(images, [Goal(finding) for _, finding in pairs])
+        goals = [Goal(finding, target=self.target) for _, finding in pairs]
+        explanations = explainer.explain(images, goals)
         seconds = self.clock() - start
         created = self.now().isoformat(timespec="seconds")
         for pair, explanation in zip(pairs, explanations, strict=True):
@@ -261,12 +298,15 @@ class _Run:
         weights = {"classifier": self.classifier.weights_digest}
         if self.autoencoder is not None and "autoencoder" in registry.spec(explainer.name).needs:
             weights["autoencoder"] = self.autoencoder.weights_digest
+        parameters = repr(explainer)
+        if self.target is not None and registry.spec(explainer.name).kind == "counterfactual":
+            parameters += f", target={self.target!r}"
         return Provenance(
             case_id=pair[0],
             finding=pair[1],
             method=explainer.name,
-            parameters=repr(explainer),
-            seed=None,
+            parameters=parameters,
+            seed=getattr(explainer, "seed", None),
             weights_digest=weights,
             image_sha256=self.cases.entry(pair[0]).sha256,
             seconds=seconds,

@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
 
 from data.manifest import CaseSet
-from data.raster import resize
+from data.raster import resize, resize_mask
 from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError
 from explainers.overlay import blend, overlay_rgba
 from explainers.record import Attribution, Counterfactual
 from explainers.registry import spec
+from explainers.residual import residual_frames
 
 CELL_PX = 192
 _HEADER_PX, _CAPTION_PX, _GAP_PX = 20, 18, 4
@@ -82,6 +84,84 @@ def draw_sheet(
             left = _GAP_PX + column * (CELL_PX + _GAP_PX)
             sheet.paste(Image.fromarray(cell.picture), (left, top + _CAPTION_PX))
     return sheet
+
+
+def draw_gallery(
+    cases: CaseSet,
+    archive: ExplanationArchive,
+    case_id: str,
+    finding: str,
+    methods: Sequence[str],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    columns: int = 5,
+) -> Image.Image:
+    """Draw every method on one film, as a grid.
+
+    Films of counterfactuals are shown as residual frames at their highest and lowest prediction,
+    and as what is added and removed between the two; maps as absolute values over the film.
+
+    Parameters
+    ----------
+    cases, archive, case_id, finding, methods
+        As in :func:`draw_sheet`, for one case.
+    mask
+        (H, W), bool: where the finding is; its outline is drawn on a second copy of the film.
+    columns
+        Pictures per row.
+
+    Raises
+    ------
+    DataError
+        If the film cannot be read.
+    ExplainerError
+        If an explanation is missing or damaged.
+    """
+    film = cases.load(case_id).image
+    small = resize(film, (CELL_PX, CELL_PX))
+    cells = [Cell("film", _grey(small))]
+    if mask is not None:
+        cells.append(Cell(f"{finding}, as simulated", _outlined(small, mask)))
+    for method in methods:
+        explanation, title = archive.load(case_id, finding, method), spec(method).title
+        if isinstance(explanation, Attribution):
+            cells.append(Cell(title, _over(small, explanation.values)))
+            continue
+        frames = residual_frames(film, explanation)
+        lowest, highest = (resize(frames[end], (CELL_PX, CELL_PX)) for end in (0, -1))
+        reached = "" if explanation.reached_low else " (goal not reached)"
+        added = overlay_rgba(
+            explanation.difference, colormap="PuOr", size=(CELL_PX, CELL_PX), smoothing_px=0
+        )
+        cells += [
+            Cell(f"f(x) {explanation.probability_image:.2f}: {title}", _grey(highest)),
+            Cell(f"down to {explanation.probabilities[0]:.2f}{reached}", _grey(lowest)),
+            Cell("added / removed", blend(small, added)),
+            Cell("its map, max", _over(small, explanation.to_attribution("max"))),
+        ]
+    return _grid(cells, columns)
+
+
+def _grid(cells: Sequence[Cell], columns: int) -> Image.Image:
+    """Lay cells out row by row, each under its title."""
+    pitch_x, pitch_y = CELL_PX + _GAP_PX, CELL_PX + _CAPTION_PX + _GAP_PX
+    n_rows = -(-len(cells) // columns)
+    sheet = Image.new("RGB", (columns * pitch_x + _GAP_PX, n_rows * pitch_y), (24, 24, 24))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        left, top = _GAP_PX + column * pitch_x, row * pitch_y
+        pen.text((left, top + 2), cell.title, fill=(200, 200, 200), font=font)
+        sheet.paste(Image.fromarray(cell.picture), (left, top + _CAPTION_PX))
+    return sheet
+
+
+def _outlined(film: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Draw the outline of a mask on a film."""
+    picture = _grey(film)
+    inside = resize_mask(mask, (CELL_PX, CELL_PX))
+    picture[inside & ~binary_erosion(inside)] = (86, 180, 233)
+    return picture
 
 
 def write_sheet(sheet: Image.Image, path: Path) -> None:

@@ -1,40 +1,39 @@
-"""One film and one finding, all methods side by side."""
+"""One film and one finding: one or two classifiers, all methods side by side."""
 
 from __future__ import annotations
 
 from functools import partial
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
-from data.manifest import CaseSet
-from explainers.animation import gif_bytes, ping_pong, webp_bytes
-from explainers.archive import ExplanationArchive
-from explainers.registry import names
+from pages.exploring.controls import choose
 from pages.exploring.curve import prediction_curve
-from pages.exploring.explanations import Explained, explain
-from pages.exploring.films import Film, case_film, uploaded_film
-from pages.exploring.view import (
-    DIFFERENCE,
-    FILM,
-    RECONSTRUCTION,
-    panel_titles,
-    show_numbers,
-    show_pictures,
-)
+from pages.exploring.downloads import downloads
+from pages.exploring.explanations import Explained, explained
+from pages.exploring.films import Film
+from pages.exploring.metrics import Truth, read_truth
+from pages.exploring.numbers import Row, numbers_html, rows_of
+from pages.exploring.progress import begin, results, show_progress
+from pages.exploring.view import DIFFERENCE, legends, map_panels, show_pictures
 from pages.parts.chrome import bar, menu, style
-from pages.parts.context import Visit, enter, spoken
-from study.folder import StudyFolder
-
-_KEPT = 8  # explanations that one window keeps, the latest first
+from pages.parts.context import enter, spoken
 
 _CSS = """
   .numbers { display: grid; grid-template-columns: auto auto; gap: .15rem 1.2rem;
              width: max-content; color: #c9ced6; font-size: .95rem; }
   .numbers span:nth-child(odd) { color: #98a1ad; }
   .numbers span:nth-child(even) { text-align: right; font-variant-numeric: tabular-nums; }
-  .reached { margin-top: .5rem; color: #98a1ad; font-size: .9rem; max-width: 26rem; }
+  .reached { margin-top: .4rem; color: #98a1ad; font-size: .9rem; max-width: 34rem; }
+  .legends { display: flex; gap: 2rem; color: #98a1ad; font-size: .85rem; }
+  .legends i { display: inline-block; width: 7rem; height: .6rem; background-color: #3a3f46; }
+  .measures { margin-top: .4rem; border-collapse: collapse; font-size: .85rem; color: #c9ced6; }
+  .measures th { font-weight: 400; text-align: left; color: #98a1ad; padding-right: 1rem; }
+  .measures td { padding-right: 1rem; font-variant-numeric: tabular-nums; }
+  .uploaded { color: #c9ced6; font-size: .85rem; line-height: 1.5; overflow: hidden;
+              text-overflow: ellipsis; white-space: nowrap; }
+  .who { color: #c9ced6; font-weight: 600; font-size: .95rem; }
+  [data-testid="stSelectbox"] input, [data-testid="stSelectbox"] [value] { font-size: .875rem; }
   [data-testid="stWidgetLabel"] p { font-size: .85rem; color: #98a1ad; }
 """
 
@@ -46,134 +45,78 @@ def _page() -> None:
     if st.session_state.get("upload") is not None:  # what is known of the study's films is not
         study, where = study.model_copy(update={"simulated": False}), "Explorer, uploaded film"
     bar(study, f"<span>{where}</span>", menu())
-    cases = CaseSet.open(visit.site.folder.cases)
-    archive = ExplanationArchive(visit.site.folder.explanations)
-    left, middle, right, upload, export = st.columns(
-        [2, 2, 1.2, 1.2, 1.2], vertical_alignment="bottom"
-    )
-    with upload:
-        uploaded = _upload()
-    with left:
-        film = _choose_film(cases, archive, uploaded)
-    with middle:
-        finding = _choose_finding(visit, archive, film)
-    explained = _explanations(film, finding, visit.site.folder)
-    if explained.problem:
-        st.html(f'<div class="reached" role="status">{escape(explained.problem)}</div>')
-    with right:
-        shown = _choose_panels(explained)
-    with export:
-        _export(film, explained)
-    show_pictures(visit, film, explained, shown)
-    if explained.film is not None:
-        curve, numbers = st.columns([2.2, 1], gap="medium")
-        with curve:
-            st.plotly_chart(
-                prediction_curve(explained.film),
-                theme=None,
-                key="curve",
-                config={"displayModeBar": False},
-                alt="Probability of each frame against λ",
-            )
-        with numbers:
-            show_numbers(explained)
+    choice = choose(visit)
+    request = choice.request
+    found = results(request, visit.site.folder)
+    show_progress(request, found)
+    rows = [explained(request, network, found) for network in request.networks]
+    maps = map_panels(request.methods, request.variant, choice.kinds)
+    tasks = [request.task(network, request.variant) for network in request.networks]
+    pictures = list(zip(rows, tasks, strict=True))
+    show_pictures(visit, request.film, pictures, choice.parts, maps, _wished(request.film))
+    signed = DIFFERENCE in choice.parts and any(row.film is not None for row in rows)
+    _html(legends(signed=signed, magnitude=any(row.maps for row in rows)))
+    truth = read_truth(request.film, request.finding)
+    numbers = [rows_of(request.film, row, truth) for row in rows]
+    _show_predictions(request.film, rows, numbers, truth, maps)
+    with choice.download:
+        downloads(request.film, rows, [number for row in numbers for number in row])
+    begin()
 
 
-def _upload() -> Film | None:
-    with st.popover("Upload", width="stretch"):
-        file = st.file_uploader(
-            "PNG, JPEG, TIFF or DICOM; it stays in memory and is never stored",
-            type=["png", "jpg", "jpeg", "tif", "tiff", "dcm", "dicom"],
-            key="upload",
-        )
-    return uploaded_film(file.name, file.getvalue()) if file is not None else None
+def _show_predictions(
+    film: Film,
+    rows: list[Explained],
+    numbers: list[list[Row]],
+    truth: Truth | None,
+    maps: list[str],
+) -> None:
+    """Show curve and numbers of each classifier; those of two stand side by side."""
+    for place, row, values in zip(st.columns(len(rows), gap="medium"), rows, numbers, strict=True):
+        with place:
+            if len(rows) > 1:
+                st.html(f'<div class="who">{escape(row.network.title)}</div>')
+            parts = st.columns([2.2, 1], gap="medium") if len(rows) == 1 else [place, place]
+            with parts[0]:
+                if row.film is not None:
+                    goals = row.range.wanted(
+                        row.film.probability_reconstruction, row.film.probability_image
+                    )
+                    key = f"curve_{row.network.name}"
+                    st.plotly_chart(
+                        prediction_curve(row.film, goals, row.residual),
+                        theme=None,
+                        key=key,
+                        config={"displayModeBar": False},
+                        on_select=partial(_wish, key, film),
+                        selection_mode="points",
+                        alt="Probability of each frame against λ; a click moves the film there",
+                    )
+            with parts[1]:
+                _html(numbers_html(row, values, truth, maps))
 
 
-def _choose_film(cases: CaseSet, archive: ExplanationArchive, uploaded: Film | None) -> Film:
-    if uploaded is not None:
-        st.text_input("Film", uploaded.name, disabled=True, help=uploaded.remark or None)
-        return uploaded
-    explained = {case_id for case_id, _ in _archived(archive)}
-    first = sorted(case_id for case_id in cases.case_ids if case_id in explained)
-    others = [case_id for case_id in cases.case_ids if case_id not in explained]
-    case_id = st.selectbox("Film", [*first, *others], key="case", bind="query-params")
-    return case_film(cases, case_id or cases.case_ids[0])
+def _html(text: str) -> None:
+    """Show HTML; nothing where there is none yet."""
+    if text:
+        st.html(text)
 
 
-def _choose_finding(visit: Visit, archive: ExplanationArchive, film: Film) -> str:
-    findings = list(visit.protocol.cases.findings)
-    known = {finding for case_id, finding in _archived(archive) if case_id == film.case_id}
-    findings.sort(key=lambda finding: finding not in known)
-    chosen = st.selectbox(
-        "Finding",
-        findings,
-        key=f"finding_{film.digest[:12]}",
-        format_func=lambda finding: finding if finding in known else f"{finding} (computed now)",
-    )
-    return chosen or findings[0]
+def _wish(key: str, film: Film) -> None:
+    """Remember which frame was clicked in a curve."""
+    points = st.session_state[key].selection.points
+    frames = [point.get("customdata") for point in points]
+    for frame in frames:
+        number = frame[0] if isinstance(frame, list) else frame
+        if isinstance(number, int):
+            wishes = st.session_state.get("wish", (0, 0, ""))[1] + 1
+            st.session_state["wish"] = (number - 1, wishes, film.digest)
 
 
-def _archived(archive: ExplanationArchive) -> set[tuple[str, str]]:
-    """Return the pairs of case and finding that the archive explains by any method."""
-    return _pairs(str(archive.root))
-
-
-@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
-def _pairs(root: str) -> set[tuple[str, str]]:
-    archive = ExplanationArchive(Path(root))
-    return {pair for method in names() for pair in archive.pairs(method)}
-
-
-def _explanations(film: Film, finding: str, folder: StudyFolder) -> Explained:
-    kept: dict[tuple[str, str], Explained] = st.session_state.setdefault("explained", {})
-    wanted = (film.digest, finding)
-    if wanted not in kept:
-        place = st.empty()
-
-        def report(share: float, method: str) -> None:
-            place.progress(share, f"Computing {method} …")
-
-        kept[wanted] = explain(film, finding, folder, report)
-        place.empty()
-        while len(kept) > _KEPT:
-            kept.pop(next(iter(kept)))
-    return kept[wanted]
-
-
-def _choose_panels(explained: Explained) -> list[str]:
-    titles = panel_titles(explained)
-    usual = [
-        title
-        for title in titles
-        if title not in (RECONSTRUCTION, DIFFERENCE)
-        and not title.endswith((", mean", ", minmax", ", interval"))
-    ]
-    with st.popover("Panels", width="stretch"):
-        chosen = st.pills(
-            "Shown, left to right",
-            titles,
-            selection_mode="multi",
-            default=usual,
-            key=f"shown_{explained.film is not None}",
-            width="stretch",
-        )
-    return [title for title in titles if title in chosen] or [FILM]
-
-
-def _export(film: Film, explained: Explained) -> None:
-    with st.popover("Download", width="stretch", disabled=explained.film is None):
-        if explained.film is None:
-            return
-        name = f"{film.case_id or 'upload'}-{explained.finding.replace(' ', '-')}"
-        loop = ping_pong(explained.film.frames)
-        for kind, encode in (("GIF", gif_bytes), ("WebP", webp_bytes)):
-            st.download_button(
-                f"Moving film ({kind})",
-                partial(encode, loop),  # encoded only when asked for
-                f"{name}.{kind.lower()}",
-                f"image/{kind.lower()}",
-                on_click="ignore",
-            )
+def _wished(film: Film) -> tuple[int, int] | None:
+    """Return the frame clicked in a curve of this film, with the number of the click."""
+    frame, number, digest = st.session_state.get("wish", (0, 0, ""))
+    return (frame, number) if digest == film.digest else None
 
 
 spoken(_page)

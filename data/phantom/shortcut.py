@@ -8,11 +8,17 @@ from dataclasses import replace
 from data.phantom.parameters import FilmParameters, InvalidParameters, sample_parameters
 from data.phantom.streams import stream
 
+DRAINED = 0.35
+"""What a chest tube leaves of the severity of a pneumothorax."""
+
 
 def with_tube_shortcut(
     parameters: FilmParameters, share: float, *, otherwise: float = 0.0
 ) -> FilmParameters:
-    """Draw anew whether a film shows a chest tube; everything else stays as it was.
+    """Draw anew whether a film shows a chest tube, and drain the pneumothorax where it does.
+
+    A pneumothorax with a tube is small, as it is soon after drainage: its severity is multiplied by
+    :data:`DRAINED`. Everything else stays as it was.
 
     Parameters
     ----------
@@ -33,11 +39,13 @@ def with_tube_shortcut(
             raise InvalidParameters(f"tube shortcut: {name} is {value}; expected 0 to 1")
     present = parameters.pneumothorax_severity > 0
     drawn = stream(parameters.film_seed, "tube shortcut").random()
-    side = parameters.pneumothorax_side if present else parameters.tube_side
+    tube = bool(drawn < (share if present else otherwise))
+    severity = parameters.pneumothorax_severity
     return replace(
         parameters,
-        chest_tube=bool(drawn < (share if present else otherwise)),
-        tube_side=side,
+        chest_tube=tube,
+        tube_side=parameters.pneumothorax_side if present else parameters.tube_side,
+        pneumothorax_severity=severity * DRAINED if tube else severity,
     )
 
 

@@ -1,4 +1,4 @@
-"""The common frame of the gradient methods: batches in, signed maps out."""
+"""The common frame of the attribution methods: batches in, signed maps out."""
 
 from __future__ import annotations
 
@@ -24,6 +24,44 @@ from explainers.record import Attribution, Goal
 Method: TypeAlias = Callable[[Logits, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 """Logits of a classifier, images (n, 1, H, W), targets (n,) -> values (n, 1, H, W), errors (n,)."""
 
+IMAGES_AT_ONCE = 8
+"""Images that a method sends through the network at once, beside those of its batch. On one core
+larger passes are no faster, and on films of 224 px and more they outgrow the caches."""
+
+_NO_GRADIENT = (
+    "does not require grad",
+    "not have been used in the graph",
+    "not differentiable",
+    "derivative for",
+    "nference tensor",
+    "Can't call numpy",
+)
+"""What torch says where a gradient was asked for and there is none."""
+
+
+class WatchedLogits(Logits):
+    """Logits that end a long computation between two passes, and never are NaN."""
+
+    def __init__(self, classifier: Classifier, cancelled: Cancelled | None) -> None:
+        super().__init__(classifier)
+        self.cancelled = cancelled
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, F) of images (N, 1, H, W); raises as :func:`attribute_in_batches`."""
+        stop_if(self.cancelled)
+        logits = super().forward(images)
+        if not torch.isfinite(logits).all():
+            raise ExplainerError(
+                "The classifier predicts NaN or infinite values for a changed image (noise, a "
+                "covered patch, a point between baseline and image); check its weights and its "
+                "input range."
+            )
+        return logits
+
+    def on(self, classifier: Classifier) -> WatchedLogits:
+        """Return the logits of another classifier, watched in the same way."""
+        return WatchedLogits(classifier, self.cancelled)
+
 
 def attribute_in_batches(
     method: Method,
@@ -34,8 +72,9 @@ def attribute_in_batches(
     batch_size: int,
     on_progress: OnProgress | None,
     cancelled: Cancelled | None,
+    differentiates: bool = True,
 ) -> list[Attribution]:
-    """Run a gradient method over images in batches.
+    """Run a method over images in batches.
 
     Parameters
     ----------
@@ -48,6 +87,10 @@ def attribute_in_batches(
         N goals.
     batch_size
         Images per batch; results do not depend on it.
+    cancelled
+        Asked before every pass through the network.
+    differentiates
+        Whether the method needs gradients, which not every classifier has.
 
     Returns
     -------
@@ -57,7 +100,8 @@ def attribute_in_batches(
     Raises
     ------
     ExplainerError
-        If the input is not as said, or a gradient is NaN.
+        If the input is not as said, a prediction or gradient is NaN, or the method needs gradients
+        and the classifier has none.
     """
     targets = checked_targets(classifier, images, goals)
     device = device_of(classifier)
@@ -68,8 +112,12 @@ def attribute_in_batches(
         batch = images[part].detach().to(device, torch.float32)
         index = targets[part].to(device)
         logits, probabilities = predict(classifier, batch)
-        with left_as_found(classifier), torch.enable_grad():
-            values, errors = method(Logits(classifier), batch.clone().requires_grad_(), index)
+        watched = WatchedLogits(classifier, cancelled)
+        with left_as_found(classifier), torch.set_grad_enabled(differentiates):
+            if differentiates:
+                values, errors = _differentiated(method, watched, batch, index)
+            else:
+                values, errors = method(watched, batch, index)
         maps = values.detach().squeeze(1).cpu().numpy().astype(np.float32)  # (n, H, W)
         rows = torch.arange(len(batch), device=device)
         chosen = zip(
@@ -87,6 +135,54 @@ def attribute_in_batches(
         if on_progress is not None:
             on_progress(len(found), len(images))
     return found
+
+
+def _differentiated(
+    method: Method, logits: Logits, images: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Run a method that needs gradients; say so in a sentence where there are none."""
+    try:
+        values, errors = method(logits, images.clone().requires_grad_(), targets)
+        reacts = bool(values.any()) or _has_gradients(logits, images, targets)
+    except RuntimeError as error:
+        if any(each in str(error) for each in _NO_GRADIENT):
+            raise _not_differentiable(logits, "torch finds no gradient") from error
+        raise
+    if not reacts:
+        raise _not_differentiable(logits, "its gradient is 0 everywhere")
+    return values, errors
+
+
+def _has_gradients(logits: Logits, images: Tensor, targets: Tensor) -> bool:
+    """Say whether the logits react to small changes of images of noise.
+
+    A map of zeros alone proves nothing: integrated gradients of the baseline itself are zero.
+    """
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(images.shape, generator=generator).to(images).requires_grad_()
+    rows = torch.arange(len(images), device=images.device)
+    [gradient] = torch.autograd.grad(logits(noise)[rows, targets].sum(), noise)
+    return bool(gradient.any())
+
+
+def _not_differentiable(logits: Logits, why: str) -> ExplainerError:
+    return ExplainerError(
+        f"The classifier {type(logits.classifier).__name__} is not differentiable ({why}); use "
+        "occlusion or LIME, which only need its predictions."
+    )
+
+
+def check_brightness(baseline: float) -> None:
+    """Refuse a baseline that is no brightness in [0, 1] with an ExplainerError."""
+    if not 0 <= baseline <= 1:
+        raise ExplainerError(f"The baseline is {baseline}; expected a brightness in [0, 1].")
+
+
+def check_at_least(least: float, **parameters: float) -> None:
+    """Refuse parameters that are smaller than ``least``, or NaN, with an ExplainerError."""
+    for name, value in parameters.items():
+        if not value >= least:
+            raise ExplainerError(f"{name} is {value}; expected at least {least:g}.")
 
 
 def check_batch_size(batch_size: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from captum.attr import GuidedBackprop as CaptumGuidedBackprop
 from torch import Tensor, nn
 
 from explainers.attribution.batches import attribute_in_batches
+from explainers.attribution.first_layer import shared_copy
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits, module_of
@@ -70,7 +70,7 @@ class GuidedBackprop:
             )
         return attribute_in_batches(
             _guided_gradients,
-            copy.deepcopy(self.classifier),
+            shared_copy(self.classifier),
             images,
             goals,
             batch_size=self.batch_size,

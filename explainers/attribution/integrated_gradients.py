@@ -6,19 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
-from torch import Tensor
+from torch import Tensor, nn
 
-from explainers.attribution.batches import attribute_in_batches
-from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.attribution.batches import (
+    attribute_in_batches,
+    check_at_least,
+    check_brightness,
+)
+from explainers.attribution.first_layer import cut
+from explainers.base import Cancelled, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
 from explainers.record import Attribution, Goal
+
+_FIRST_STEPS = 16
 
 
 @dataclass(frozen=True)
 class IntegratedGradients:
     """(x − b) · mean of ∂f/∂x between b and x (Sundararajan et al. 2017, arXiv:1703.01365, Eq. 1).
+
+    Where the classifier begins with a convolution, the gradients are averaged behind it and taken
+    back through it once: the same map, for less (:mod:`explainers.attribution.first_layer`).
 
     The attributions sum to f(x) − f(b), in logits; by how much they miss it is kept as the
     ``method_error`` of each map.
@@ -28,7 +39,13 @@ class IntegratedGradients:
     classifier
         Whose logit is differentiated.
     n_steps
-        Points on the way (Gauss–Legendre nodes); 100 in the Latent Shift study.
+        Points on the way (Gauss–Legendre nodes); 100 in the Latent Shift study. With a tolerance,
+        the most that are used.
+    tolerance
+        Where above 0, an image gets as few points as it needs: 16, then about as many again as it
+        had, weighted by their number, until the attributions miss f(x) − f(b) by no more than
+        this share of it (of one logit, where the difference is smaller); 0.2 keeps the map within
+        a correlation of 0.99 of that of 300 points. 0 always takes ``n_steps``.
     baseline
         Brightness of the baseline image: 0 is black. (Zero in the units of torchxrayvision, which
         the study used, is mid-grey: 0.5 here.)
@@ -43,16 +60,14 @@ class IntegratedGradients:
     classifier: Classifier = field(repr=False)
     n_steps: int = 100
     baseline: float = 0.0
+    tolerance: float = 0.0
     batch_size: int = field(default=8, repr=False)
-    internal_batch_size: int = field(default=64, repr=False)
+    internal_batch_size: int = field(default=4, repr=False)
 
     def __post_init__(self) -> None:
-        if self.n_steps < 1:
-            raise ExplainerError(f"n_steps is {self.n_steps}; expected at least 1.")
-        if not 0 <= self.baseline <= 1:
-            raise ExplainerError(
-                f"The baseline is {self.baseline}; expected a brightness in [0, 1]."
-            )
+        check_at_least(1, n_steps=self.n_steps, internal_batch_size=self.internal_batch_size)
+        check_at_least(0, tolerance=self.tolerance)
+        check_brightness(self.baseline)
 
     def explain(
         self,
@@ -85,11 +100,68 @@ class IntegratedGradients:
         )
 
     def _integrate(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        return CaptumIntegratedGradients(logits).attribute(
-            images,
-            baselines=self.baseline,
+        baseline = torch.full_like(images[:1].detach(), self.baseline)
+        with torch.no_grad():
+            *ends, start = logits(torch.cat([images, baseline]))
+        difference = (torch.stack(ends) - start).gather(1, targets[:, None]).squeeze(1)  # (n,)
+        allowed = self.tolerance * difference.abs().clamp(min=1)
+        line = _Line.between(logits, baseline, images, self.internal_batch_size)
+        values, errors = torch.zeros_like(images.detach()), -difference
+        left = torch.arange(len(images), device=images.device)
+        used, new = 0, min(_FIRST_STEPS, self.n_steps) if self.tolerance > 0 else self.n_steps
+        while len(left) and new:
+            found = line.attributions(left, targets[left], new).to(values)
+            values[left] += new / (used + new) * (found - values[left])  # the mean of all so far
+            errors[left] = values[left].flatten(1).sum(dim=1) - difference[left]
+            left = left[errors[left].abs() > allowed[left]]
+            used += new
+            new = min(used + 1, self.n_steps - used)  # one more than before: other points
+        return values, errors
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """The straight ways from a baseline to n images, cut short behind the first convolution.
+
+    Parameters
+    ----------
+    network
+        Logits of maps behind the cut, or of images where there is none.
+    images, maps
+        (n, 1, H, W), and what the network is given for them, which depends on them.
+    baseline, start
+        (1, 1, H, W), and what the network is given for it.
+    at_once
+        Gradients computed at once.
+    """
+
+    network: nn.Module
+    images: Tensor
+    maps: Tensor
+    baseline: Tensor
+    start: Tensor
+    at_once: int
+
+    @classmethod
+    def between(cls, logits: Logits, baseline: Tensor, images: Tensor, at_once: int) -> _Line:
+        behind = cut(logits, images, baseline)
+        if behind is None:
+            return cls(logits, images, images, baseline, baseline, at_once)
+        network, maps, start = behind
+        return cls(network, images, maps, baseline, start, at_once)
+
+    def attributions(self, which: Tensor, targets: Tensor, n_steps: int) -> Tensor:
+        """Return (x − b) · mean gradient of some of the images, (m, 1, H, W)."""
+        end = self.maps.detach()[which].requires_grad_()
+        mean = CaptumIntegratedGradients(self.network, multiply_by_inputs=False).attribute(
+            end,
+            baselines=self.start.expand_as(end),
             target=targets,
-            n_steps=self.n_steps,
-            internal_batch_size=max(self.internal_batch_size, len(images)),
-            return_convergence_delta=True,
+            n_steps=n_steps,
+            internal_batch_size=max(self.at_once, len(end)),
         )
+        if self.maps is not self.images:  # once back through the convolution
+            behind = torch.zeros_like(self.maps)
+            behind[which] = mean.to(behind)
+            mean = torch.autograd.grad(self.maps, self.images, behind, retain_graph=True)[0][which]
+        return mean.to(self.images) * (self.images.detach()[which] - self.baseline)

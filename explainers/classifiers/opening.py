@@ -5,13 +5,30 @@ from __future__ import annotations
 from explainers.classifiers.base import Classifier
 from explainers.classifiers.ours import load_classifier
 
+TORCHXRAYVISION = "torchxrayvision:"
+
 
 def open_classifier(text: str) -> Classifier:
-    """Open a shipped classifier by name, or one of ours from a .safetensors file.
+    """Open a classifier.
+
+    Parameters
+    ----------
+    text
+        The name of a shipped one, a ``.safetensors`` file of ours, ``module:factory`` for one's
+        own (see :mod:`explainers.classifiers.usermodule`), or
+        ``torchxrayvision:<name>@<weights file>``.
 
     Raises
     ------
     ExplainerError
-        If there is no such network, or the file is unreadable.
+        If there is no such network, or it cannot be read or explained.
     """
+    if text.startswith(TORCHXRAYVISION):
+        from explainers.classifiers.torchxrayvision import open_torchxrayvision
+
+        return open_torchxrayvision(text.removeprefix(TORCHXRAYVISION))
+    if ":" in text and not text.endswith(".safetensors"):
+        from explainers.classifiers.usermodule import open_user_classifier
+
+        return open_user_classifier(text)
     return load_classifier(text)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Evaluate: TypeAlias = Callable[[NDArray[np.intp], NDArray[np.float64]], NDArray[np.float64]]
 """``evaluate(searches (M,), distances (M,)) -> values (M,)``."""
 
+Ends: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Distances of S searches and their changes towards the target, (S,) each."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -38,7 +41,7 @@ class Grid:
     growth: float = 2**0.5
     n_stages: int = 3
     n_points: int = 6
-    n_rounds: int = 3
+    n_rounds: int = 2
     n_inner: int = 4
 
     def distances(self) -> NDArray[np.float64]:
@@ -98,7 +101,7 @@ def find_crossings(
         at = cell[searches]
         near = np.where(at > 0, outward[at - 1], 0.0)
         near_change = np.where(at > 0, seen[searches, np.maximum(at - 1, 0)], 0.0)
-        distances[searches] = _narrow(
+        distances[searches] = narrow(
             lambda which, where: (
                 signs[searches[which]]
                 * (evaluate(searches[which], where) - starts[searches[which]])
@@ -111,13 +114,27 @@ def find_crossings(
     return distances, reached
 
 
-Ends: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-def _narrow(
+def narrow(
     change: Evaluate, near: Ends, far: Ends, wanted: NDArray[np.float64], grid: Grid
 ) -> NDArray[np.float64]:
-    """Narrow intervals whose far ends have reached ``wanted``, then interpolate linearly."""
+    """Narrow intervals whose far ends have reached ``wanted``, then interpolate linearly.
+
+    Parameters
+    ----------
+    change
+        Changes towards the target.
+    near, far
+        Ends of the intervals.
+    wanted
+        (S,), change wanted.
+    grid
+        Its ``n_rounds`` and ``n_inner`` are used.
+
+    Returns
+    -------
+    ndarray
+        (S,), distances.
+    """
     (a, change_a), (b, change_b) = near, far
     share = np.arange(1, grid.n_inner + 1) / (grid.n_inner + 1)
     rows = np.arange(len(wanted))

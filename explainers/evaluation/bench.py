@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import pandas as pd
 
-from data.manifest import CaseSet
-from data.reference import ReferenceSet
+from data.manifest import CaseSet, sha256_of
+from data.reference import REFERENCE_FILE, ReferenceSet
 from explainers.archive import write_table
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.differentiation import stop_if
@@ -130,6 +130,15 @@ class Bench(Protocol):
         ...
 
 
+@runtime_checkable
+class WithOtherCases(Protocol):
+    """A bench that reads reference standards beside the setting's."""
+
+    def other_cases(self) -> tuple[Path, ...]:
+        """Folders of further case sets."""
+        ...
+
+
 BENCHES: Mapping[str, str] = MappingProxyType(
     {
         "localisation": "explainers.evaluation.localisation_bench:LocalisationBench",
@@ -143,18 +152,26 @@ BENCHES: Mapping[str, str] = MappingProxyType(
 """Name of a bench to ``"module:Class"``; nothing is imported before it is asked for."""
 
 
-def create_bench(name: str) -> Bench:
-    """Make a bench with its default parameters.
+def create_bench(name: str, **parameters: object) -> Bench:
+    """Make a bench with its default parameters, or some others.
 
     Raises
     ------
     ExplainerError
-        If there is no such bench.
+        If there is no such bench, or it has no such parameter.
     """
     if name not in BENCHES:
         raise ExplainerError(f"Unknown bench {name!r}; choose from {', '.join(BENCHES)}.")
     module, _, class_name = BENCHES[name].partition(":")
-    return cast(Bench, getattr(importlib.import_module(module), class_name)())
+    kind = getattr(importlib.import_module(module), class_name)
+    known = [each.name for each in fields(kind) if each.init and not each.name.startswith("_")]
+    for parameter in parameters:
+        if parameter not in known:
+            raise ExplainerError(
+                f"The bench {name!r} has no parameter {parameter!r}; it has "
+                f"{', '.join(known) or 'none'}."
+            )
+    return cast(Bench, kind(**parameters))
 
 
 def run_bench(
@@ -198,14 +215,18 @@ def run_bench(
             "There is nothing to measure: no case has a finding to be explained. Choose findings "
             "with --findings."
         )
+    if not setting.classifiers:
+        raise ExplainerError("There is no classifier to measure; name one with --classifier.")
+    fixed = _fixed(bench, setting)
     total, done = len(setting.pairs) * len(setting.classifiers), 0
     tables = []
     for label in setting.classifiers:
         for start in range(0, len(setting.pairs), chunk_size):
             stop_if(cancelled)
             pairs = setting.pairs[start : start + chunk_size]
-            path = out / "parts" / f"{bench.name}-{_digest(bench, setting, label, pairs)}.csv"
-            if not path.is_file():
+            digest = _digest(fixed, setting, label, pairs)
+            path = out / "parts" / f"{bench.name}-{digest}.csv"
+            if not path.is_file() or _is_unsaved(setting, label):
                 _measure(bench, setting, label, pairs, path)
             tables.append(_kept(path))  # read back, so that a resumed run has the same numbers
             done += len(pairs)
@@ -217,9 +238,7 @@ def run_bench(
     return rows
 
 
-def _measure(
-    bench: Bench, setting: Setting, label: str, pairs: Sequence[Pair], path: Path
-) -> None:
+def _measure(bench: Bench, setting: Setting, label: str, pairs: Sequence[Pair], path: Path) -> None:
     table = bench.measure(setting, label, pairs)
     assert list(table.columns) == list(COLUMNS), list(table.columns)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -241,10 +260,57 @@ def _kept(path: Path) -> pd.DataFrame:
     return table.astype({"x": float, "value": float})
 
 
-def _digest(bench: Bench, setting: Setting, label: str, pairs: Sequence[Pair]) -> str:
-    decisive = {
+def _is_unsaved(setting: Setting, label: str) -> bool:
+    """Say whether a network has no digest: what was measured with it cannot be told apart."""
+    networks = (setting.classifiers[label], setting.autoencoder, setting.oracle)
+    return any(each is not None and not each.weights_digest for each in networks)
+
+
+def _fixed(bench: Bench, setting: Setting) -> Mapping[str, object]:
+    """Return what decides the numbers of every chunk: bench, setting, and files beside the films.
+
+    The other classifiers do not count, so that one more leaves the rows of the first as they are.
+    """
+    findings = sorted({finding for _, finding in setting.pairs})
+    known = setting.references
+    others = bench.other_cases() if isinstance(bench, WithOtherCases) else ()
+    return {
         "bench": repr(bench),
-        "setting": {**setting.description(), "classifier": label},
+        "setting": {
+            name: value for name, value in setting.description().items() if name != "classifiers"
+        },
+        "references": None if known is None else reference_digest(known, findings),
+        "others": [reference_digest(ReferenceSet.open(root), findings) for root in others],
+    }
+
+
+def reference_digest(references: ReferenceSet, findings: Iterable[str]) -> str:
+    """Digest of a reference standard, its masks and its true counterfactuals of some findings.
+
+    Parameters
+    ----------
+    references
+        The reference standard.
+    findings
+        Whose files count; those of the lungs count always. A missing file is told from any other.
+    """
+    found = hashlib.sha256(sha256_of(references.root / REFERENCE_FILE).encode())
+    names = dict.fromkeys((*findings, "lungs"))
+    for case_id in references:
+        each = references.get(case_id)
+        for name in names:
+            for path in (each.masks.get(name), each.counterfactuals.get(name)):
+                if path is not None:
+                    found.update((sha256_of(path) if path.is_file() else "missing").encode())
+    return found.hexdigest()
+
+
+def _digest(
+    fixed: Mapping[str, object], setting: Setting, label: str, pairs: Sequence[Pair]
+) -> str:
+    decisive = {
+        **fixed,
+        "classifier": [label, setting.classifiers[label].weights_digest],
         "pairs": [[*pair, setting.cases.entry(pair[0]).sha256] for pair in pairs],
     }
     text = json.dumps(decisive, sort_keys=True, ensure_ascii=False)

@@ -76,16 +76,46 @@ def iou_at_matched_area(values: NDArray[np.floating], mask: NDArray[np.bool_]) -
     magnitude = np.abs(values)
     if magnitude.shape != mask.shape:
         magnitude = resize(magnitude, (mask.shape[0], mask.shape[1]))
+    return overlap(magnitude, mask, int(mask.sum())).iou
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A mask and the strongest pixels of a map; expectations over the ways to break a tie.
+
+    Parameters
+    ----------
+    n_chosen, n_mask
+        Pixels chosen, and in the mask.
+    hits
+        Chosen pixels inside the mask.
+    iou
+        Intersection over union.
+    """
+
+    n_chosen: int
+    n_mask: int
+    hits: float
+    iou: float
+
+
+def overlap(magnitude: NDArray[np.floating], mask: NDArray[np.bool_], n_chosen: int) -> Overlap:
+    """Compare the ``n_chosen`` largest values with a mask of the same shape (H, W), not empty."""
     n_mask = int(mask.sum())
-    threshold = np.partition(magnitude, -n_mask, axis=None)[-n_mask]
+    threshold = np.partition(magnitude, -n_chosen, axis=None)[-n_chosen]
     above, tied = magnitude > threshold, magnitude == threshold
-    return _expected_iou(
+    n_sure, sure_hits = int(above.sum()), int((above & mask).sum())
+    n_tied, tied_in_mask = int(tied.sum()), int((tied & mask).sum())
+    iou = _expected_iou(
         n_mask,
-        n_sure=int(above.sum()),
-        sure_hits=int((above & mask).sum()),
-        n_tied=int(tied.sum()),
-        tied_in_mask=int((tied & mask).sum()),
+        n_chosen=n_chosen,
+        n_sure=n_sure,
+        sure_hits=sure_hits,
+        n_tied=n_tied,
+        tied_in_mask=tied_in_mask,
     )
+    hits = sure_hits + (n_chosen - n_sure) * tied_in_mask / n_tied
+    return Overlap(n_chosen, n_mask, hits, iou)
 
 
 def chance_iou(mask: NDArray[np.bool_]) -> float:
@@ -102,22 +132,21 @@ def chance_iou(mask: NDArray[np.bool_]) -> float:
         If the mask is empty.
     """
     _check(np.zeros((1, 1)), mask)
-    n_mask = int(mask.sum())
-    return _expected_iou(n_mask, n_sure=0, sure_hits=0, n_tied=mask.size, tied_in_mask=n_mask)
+    return overlap(np.zeros(mask.shape), mask, int(mask.sum())).iou
 
 
 def _expected_iou(
-    n_mask: int, *, n_sure: int, sure_hits: int, n_tied: int, tied_in_mask: int
+    n_mask: int, *, n_chosen: int, n_sure: int, sure_hits: int, n_tied: int, tied_in_mask: int
 ) -> float:
     """Average IoU over all ways to choose the missing pixels among the tied ones."""
-    missing = n_mask - n_sure
+    missing, areas = n_chosen - n_sure, n_chosen + n_mask
     if n_tied == missing:
-        return (sure_hits + tied_in_mask) / (2 * n_mask - sure_hits - tied_in_mask)
+        return (sure_hits + tied_in_mask) / (areas - sure_hits - tied_in_mask)
     chosen = hypergeom(n_tied, tied_in_mask, missing)
     low, high = chosen.support()
     hits = np.arange(low, high + 1)
     shared = sure_hits + hits
-    return float(np.dot(chosen.pmf(hits), shared / (2 * n_mask - shared)))
+    return float(np.dot(chosen.pmf(hits), shared / (areas - shared)))
 
 
 def _check(values: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -12,16 +15,49 @@ from data.scratch import write_together
 from explainers.evaluation.bench import Bench, Quantity, Setting
 from explainers.evaluation.summary import POOLED, summarise
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PAGE, INK, LINE = "#0f1216", "#c9d0d8", "#2a3038"
+"""Colours of the page: behind everything, of text, and of lines."""
+
+DARK: Mapping[str, str] = MappingProxyType(
+    {
+        "#5f6368": "#7d848c",
+        "#9aa0a6": "#a9b0b8",
+        "#202124": "#565d66",
+        "#dadce0": "#4a525c",
+        "#0072b2": "#3f9bd8",
+        "#8c8c00": "#c2b93a",
+    }
+)
+"""Colours of figures that are too dark, or too light for a line, on the page: what is shown."""
+
+MAX_OPEN_ROWS = 30
+MAX_OPEN_TABLES = 8
+
 _STYLE = """
 body { background: #0f1216; color: #c9d0d8; font: 15px/1.45 system-ui, sans-serif;
        max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { font-weight: 600; } a { color: #56b4e9; }
+h1, h2, h3, summary { font-weight: 600; } summary { font-size: 1.4rem; margin: 1.2rem 0;
+  cursor: pointer; } a { color: #56b4e9; }
 table { border-collapse: collapse; font-size: 13px; margin: .5rem 0 1.5rem;
         font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid #2a3038; text-align: right; }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #2a3038; text-align: right;
+         white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 .note { color: #98a1ad; max-width: 60rem; } .simulated { color: #e69f00; }
 """
+
+
+@runtime_checkable
+class WithTables(Protocol):
+    """A bench with tables of its own beside the summary."""
+
+    def tables(self, setting: Setting, rows: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+        """Name to table; each becomes ``<bench>.<name>.csv`` and a table of the page."""
+        ...
 
 
 def write_report(
@@ -57,24 +93,36 @@ def write_report(
         },
         "summary": json.loads(summary.to_json(orient="records", double_precision=12)),
     }
-    page = _page(bench, setting, rows, summary, created)
+    extra = bench.tables(setting, rows) if isinstance(bench, WithTables) else {}
+    page = _page(bench, setting, rows, summary, created, extra)
     return write_together(
         out,
         {
             f"{bench.name}.summary.csv": summary.to_csv(index=False, lineterminator="\n"),
             f"{bench.name}.json": json.dumps(content, indent=1, ensure_ascii=False) + "\n",
+            **{
+                f"{bench.name}.{name}.csv": table.to_csv(index=False, lineterminator="\n")
+                for name, table in extra.items()
+            },
             f"{bench.name}.html": page,
         },
     )
 
 
 def _page(
-    bench: Bench, setting: Setting, rows: pd.DataFrame, summary: pd.DataFrame, created: str
+    bench: Bench,
+    setting: Setting,
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    created: str,
+    extra: Mapping[str, pd.DataFrame],
 ) -> str:
     from plotly.offline import get_plotlyjs
 
     figures = [
-        figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
+        darkened(figure).to_html(
+            full_html=False, include_plotlyjs=False, config={"displaylogo": False}
+        )
         for figure in bench.figures(rows, summary)
     ]
     simulated = (
@@ -83,10 +131,11 @@ def _page(
         if setting.simulated()
         else ""
     )
-    tables = "".join(
+    found = [
         _table(summary[summary["quantity"] == name], name, each)
         for name, each in bench.quantities.items()
-    )
+    ]
+    tables = [each for each in found if each]
     n_patients = len(set(setting.patients().values()))
     settings = escape(json.dumps(setting.description(), indent=1, ensure_ascii=False))
     return f"""<!doctype html>
@@ -97,11 +146,45 @@ def _page(
 <p class="note">{len(setting.pairs)} pairs of case and finding, {n_patients}
 patients. Intervals: 95 %, percentile bootstrap over patients. Made {escape(created)} by
 <code>counterlight evaluate {escape(bench.name)}</code>.</p>
+{"".join(_extra(name, table) for name, table in extra.items())}
 {"".join(figures)}
-{tables}
+{_folded("Tables", "".join(tables), len(tables) <= MAX_OPEN_TABLES)}
 <h2>Setting</h2><pre class="note">{escape(repr(bench))}
 {settings}</pre></body></html>
 """
+
+
+def darkened(figure: go.Figure) -> go.Figure:
+    """Return a figure that can be read on the dark page: its ground, its ink, its colours."""
+    import plotly.graph_objects as go
+
+    fresh = go.Figure(_recoloured(figure.to_plotly_json()))
+    fresh.update_layout(
+        template="plotly_dark",
+        paper_bgcolor=PAGE,
+        plot_bgcolor=PAGE,
+        font_color=INK,
+    )
+    axes = {"gridcolor": LINE, "zerolinecolor": LINE, "linecolor": LINE, "automargin": True}
+    fresh.update_xaxes(axes | {"title_font_size": 12})
+    fresh.update_yaxes(axes | {"title_font_size": 12})
+    fresh.update_traces(
+        selector={"type": "table"},
+        header={"fill_color": LINE, "line_color": LINE, "font_color": INK},
+        cells={"fill_color": PAGE, "line_color": LINE, "font_color": INK},
+    )
+    return fresh
+
+
+def _recoloured(value: object) -> object:
+    """Replace colours in the nested content of a figure, the template left out."""
+    if isinstance(value, str):
+        return DARK.get(value.lower(), value)
+    if isinstance(value, dict):
+        return {name: _recoloured(each) for name, each in value.items() if name != "template"}
+    if isinstance(value, list | tuple):
+        return [_recoloured(each) for each in value]
+    return value
 
 
 def _table(part: pd.DataFrame, name: str, quantity: Quantity) -> str:
@@ -119,10 +202,26 @@ def _table(part: pd.DataFrame, name: str, quantity: Quantity) -> str:
         cells = "".join(f"<td>{_cell(of.get(finding))}</td>" for finding in findings)
         lines.append(f"<tr><td>{escape(str(method))} ({escape(str(classifier))})</td>{cells}</tr>")
     return (
-        f"<h2>{escape(quantity.title)}</h2><p class='note'>{escape(quantity.unit)}{better} "
+        f"<h3>{escape(quantity.title)}</h3><p class='note'>{escape(quantity.unit)}{better} "
         f"(<code>{escape(name)}</code>); mean ± SD, 95 % interval, films.</p>"
-        f"<table><tr><th>method</th>{head}</tr>{''.join(lines)}</table>"
+        f"<div style='overflow-x:auto'><table><tr><th>method</th>{head}</tr>{''.join(lines)}"
+        "</table></div>"
     )
+
+
+def _extra(name: str, table: pd.DataFrame) -> str:
+    body = table.to_html(index=False, border=0, na_rep="–", float_format=lambda x: f"{x:.3f}")
+    title = name.replace("_", " ").capitalize()
+    scrolled = f"<div style='overflow-x:auto'>{body}</div>"
+    return _folded(title, scrolled, len(table) <= MAX_OPEN_ROWS)
+
+
+def _folded(title: str, content: str, is_open: bool) -> str:
+    """Return a part of the page that a reader may open and close."""
+    if not content:
+        return ""
+    state = " open" if is_open else ""
+    return f"<details{state}><summary>{escape(title)}</summary>{content}</details>"
 
 
 def _cell(row: object) -> str:

@@ -1,134 +1,254 @@
-"""Explanations of one film: from the archive where they are there, else computed now.
+"""Explanations of one film: from the archive where they are there, else computed beside the page.
 
 Torch is imported only when something has to be computed, so that an archived case appears at once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
+from data.raster import resize
 from explainers.archive import ExplanationArchive
-from explainers.base import ExplainerError
-from explainers.record import MAP_KINDS, Attribution, Counterfactual
-from explainers.registry import names, spec
-from pages.exploring.films import Film
+from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.record import MAP_KINDS, Attribution, Counterfactual, Goal
+from explainers.registry import create, needs_autoencoder, spec
+from explainers.residual import residual_frames
+from pages.exploring.networks import Network, computing, load
+from pages.exploring.request import (
+    JUST_ABOVE,
+    JUST_BELOW,
+    FilmRange,
+    Request,
+    ResidualPredictions,
+    Task,
+)
+from pages.exploring.work import Compute, Explanation, Result
 from study.folder import StudyFolder
 
-if TYPE_CHECKING:
-    from explainers.classifiers.base import Classifier
-    from explainers.generators.base import Autoencoder
+_WAIT_S: Final = 0.2
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What is known about one finding in one film.
+    """What is known about one finding in one film by one classifier.
 
     Parameters
     ----------
+    network
+        The classifier.
     finding
         The finding.
     probability
-        f(x), calibrated, in [0, 1]; ``None`` if nothing could be computed.
+        f(x), calibrated, in [0, 1]; ``None`` if nothing is known yet.
     maps
         Map name to values (H, W), in the order shown.
     film
         The moving film, or ``None``.
-    problem
-        Why something is missing; empty if nothing is.
+    method
+        The method that made the film.
+    range
+        How far the film was to run.
+    seconds
+        Method to wall time, of what there is.
+    problems
+        Why something is missing, a sentence each.
+    residual
+        (T,), f of the residual frames, or ``None``.
     """
 
+    network: Network
     finding: str
     probability: float | None
     maps: Mapping[str, NDArray[np.float32]]
     film: Counterfactual | None
-    problem: str = ""
+    method: str
+    range: FilmRange
+    seconds: Mapping[str, float]
+    problems: tuple[str, ...] = ()
+    residual: NDArray[np.float64] | None = None
 
 
-@st.cache_resource(show_spinner=False)
-def networks(classifier: Path, autoencoder: Path) -> tuple[Classifier, Autoencoder | None]:
-    """Return the networks that the study was prepared with, loaded once.
+def archived(request: Request, folder: StudyFolder, task: Task) -> Result | None:
+    """Return what the study's archive holds for a task, or ``None``.
 
-    Raises
-    ------
-    ExplainerError
-        If the classifier is missing, or a file is damaged.
+    It is asked only for the study's own classifier, and for films of the usual range.
     """
-    from explainers.classifiers.ours import load_classifier
-    from explainers.generators.autoencoder import load_autoencoder
+    film = request.film
+    usual = task.range is None or task.range == FilmRange()
+    if film.case_id is None or not film.in_study or not usual or task.network[0] != "study":
+        return None
+    if task.residual:
+        return None
+    archive = ExplanationArchive(folder.explanations)
+    if not archive.has(film.case_id, task.finding, task.method):
+        return None
+    try:
+        explanation = archive.load(film.case_id, task.finding, task.method)
+        seconds = archive.provenance(film.case_id, task.finding, task.method).seconds
+    except ExplainerError as error:
+        return Result(None, str(error), archived=True)
+    return Result(explanation, seconds=seconds, archived=True)
 
-    generator = load_autoencoder(autoencoder) if autoencoder.is_file() else None
-    return load_classifier(classifier), generator
 
-
-def explain(
-    film: Film,
-    finding: str,
-    folder: StudyFolder,
-    on_progress: Callable[[float, str], None],
-) -> Explained:
-    """Return every explanation of a finding in a film.
+def computer(request: Request, known: Mapping[Task, Result] = MappingProxyType({})) -> Compute:
+    """Return the function that does the tasks of a request.
 
     Parameters
     ----------
-    film
-        The film.
-    finding
-        The finding.
-    folder
-        The study: its archive is asked first; what is missing there is computed by its networks.
-    on_progress
-        Called with the share done, in [0, 1], and what is being computed.
+    request
+        What is wanted.
+    known
+        What is there already; residual frames are made from its moving films.
     """
-    archive = ExplanationArchive(folder.explanations)
-    found: dict[str, Attribution | Counterfactual] = {}
-    problem = ""
-    for number, method in enumerate(names()):
-        if film.case_id is not None and archive.has(film.case_id, finding, method):
-            found[method] = archive.load(film.case_id, finding, method)
-            continue
-        on_progress(number / len(names()), spec(method).title)
-        try:
-            found[method] = _compute(film, finding, method, folder)
-        except ExplainerError as error:
-            problem = str(error)
-    return _explained(finding, found, problem)
+    networks = {(each.name, each.digest): each for each in request.networks}
+    films = {
+        task: result.explanation
+        for task, result in known.items()
+        if isinstance(result.explanation, Counterfactual)
+    }
+    return functools.partial(_compute, request.film.image, networks, films)
+
+
+def preparer(request: Request) -> Callable[[], None]:
+    """Return a function that loads what a request needs; what fails there fails again later."""
+
+    def prepare() -> None:
+        for network in request.networks:
+            with contextlib.suppress(ExplainerError):
+                load(network)
+
+    return prepare
 
 
 def _compute(
-    film: Film, finding: str, method: str, folder: StudyFolder
+    image: NDArray[np.float32],
+    networks: Mapping[tuple[str, str], Network],
+    films: dict[Task, Counterfactual],
+    task: Task,
+    on_progress: OnProgress,
+    cancelled: Cancelled,
+) -> Explanation:
+    """Do one task, alone among all windows; ``films`` receives the moving films made."""
+    lock = computing()
+    while not lock.acquire(timeout=_WAIT_S):
+        if cancelled():
+            raise ExplainerError("Stopped.")
+    try:
+        network = networks[task.network]
+        if task.residual:
+            return _predict_residual(image, network, films.get(replace(task, residual=False)), task)
+        made = _explain(image, network, task, on_progress, cancelled)
+        if isinstance(made, Counterfactual):
+            films[task] = made
+        return made
+    finally:
+        lock.release()
+
+
+def _predict_residual(
+    image: NDArray[np.float32], network: Network, moving: Counterfactual | None, task: Task
+) -> ResidualPredictions:
+    """Predict the residual frames; none where the moving film failed, which is said already."""
+    from explainers.run import predict_frames
+
+    if moving is None:
+        return ResidualPredictions(np.empty(0))
+    classifier = load(network)[0]
+    small = np.clip(resize(image, classifier.input_size), 0, 1)
+    return ResidualPredictions(
+        predict_frames(residual_frames(small, moving), task.finding, classifier)
+    )
+
+
+def _explain(
+    image: NDArray[np.float32],
+    network: Network,
+    task: Task,
+    on_progress: OnProgress,
+    cancelled: Cancelled,
 ) -> Attribution | Counterfactual:
-    from explainers.run import explain_image
+    import torch
 
-    classifier, autoencoder = networks(folder.classifier, folder.autoencoder)
-    return explain_image(
-        film.image, finding, [method], classifier=classifier, autoencoder=autoencoder
-    )[method]
+    from explainers.run import predict_image
+
+    classifier, autoencoder = load(network)
+    if task.finding not in classifier.findings:
+        raise ExplainerError(
+            f"{network.title} does not know {task.finding!r}; it predicts "
+            f"{', '.join(classifier.findings)}."
+        )
+    if autoencoder is None and needs_autoencoder([task.method]):
+        raise ExplainerError(
+            f"{spec(task.method).title} needs an autoencoder for {network.title}, and there is "
+            "none for its image size; train one with `counterlight train autoencoder`."
+        )
+    range_ = task.range
+    goal = Goal(task.finding)
+    if range_ is not None and range_.to_boundary:
+        probability = predict_image(image, classifier)[task.finding][1]
+        up = probability < 0.5
+        goal = Goal(
+            task.finding,
+            target=JUST_ABOVE if up else JUST_BELOW,
+            direction="up" if up else "down",
+        )
+    explainer = create(
+        task.method,
+        classifier=classifier,
+        autoencoder=autoencoder,
+        batch_size=1,
+        **(range_.parameters() if range_ is not None else {}),
+    )
+    small = np.clip(resize(image, classifier.input_size), 0, 1)
+    images = torch.from_numpy(small[None, None])  # (1, 1, H, W)
+    return explainer.explain(images, [goal], on_progress=on_progress, cancelled=cancelled)[0]
 
 
-def _explained(
-    finding: str, found: Mapping[str, Attribution | Counterfactual], problem: str
-) -> Explained:
+def explained(request: Request, network: Network, results: Mapping[Task, Result]) -> Explained:
+    """Put together what is there for one classifier."""
     maps: dict[str, NDArray[np.float32]] = {}
-    film, probability = None, None
-    for method, explanation in found.items():
+    seconds: dict[str, float] = {}
+    problems: list[str] = []
+    known = Explained(
+        network, request.finding, None, maps, None, request.variant, request.range, seconds
+    )
+    for method in (request.variant, *request.methods):
+        result = results.get(request.task(network, method))
+        if result is None:
+            continue
+        if result.problem:
+            problems.append(result.problem)
+        explanation = result.explanation
+        if explanation is None:
+            continue
+        seconds[method] = result.seconds
+        if isinstance(explanation, ResidualPredictions):
+            continue
         if isinstance(explanation, Attribution):
             maps[method] = explanation.values
-            probability = explanation.probability
+            known = replace(known, probability=explanation.probability)
         else:
-            film, probability = explanation, explanation.probability_image
+            known = replace(known, film=explanation, probability=explanation.probability_image)
             for kind in MAP_KINDS:
                 maps[f"{method}-{kind}"] = explanation.to_attribution(kind)
-    return Explained(finding, probability, maps, film, problem)
+    asked = results.get(request.residual_task(network))
+    if asked is not None:
+        problems += [asked.problem] if asked.problem else []
+        if isinstance(asked.explanation, ResidualPredictions) and known.film is not None:
+            values = asked.explanation.probabilities
+            known = replace(known, residual=values if len(values) else None)
+    return replace(known, problems=tuple(dict.fromkeys(problems)))
 
 
 def map_title(name: str) -> str:
-    """Return a map's name for people: ``"latent_shift-max"`` becomes ``"Latent Shift, max"``."""
-    method, dash, kind = name.rpartition("-")
-    return f"{spec(method).title}, {kind}" if dash else spec(name).title
+    """Return a map's name for people: ``"latent_shift-max"`` becomes ``"Shift map, max"``."""
+    _, dash, kind = name.rpartition("-")
+    return f"Shift map, {kind}" if dash else spec(name).title

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,12 @@ from data.dicom import read_dicom
 from data.manifest import CaseSet
 from data.raster import read_image
 from data.rasterfile import kind_of
+from study.folder import StudyFolder
+
+CASES_VARIABLE = "COUNTERLIGHT_CASES"
+"""Further folders of cases for the explorer, separated as in PATH; set by whoever serves."""
+CASES_FILE = "cases.csv"
+OWN_SET = "the study's"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +44,10 @@ class Film:
         Of the pixels.
     remark
         A sentence about the film that the page shows; may be empty.
+    cases
+        Folder of the case set; ``None`` for an upload.
+    in_study
+        Whether the case set is the study's own.
     """
 
     name: str
@@ -46,6 +56,8 @@ class Film:
     case_id: str | None
     digest: str
     remark: str = ""
+    cases: Path | None = None
+    in_study: bool = False
 
     @property
     def aspect(self) -> float:
@@ -55,10 +67,37 @@ class Film:
         return columns * column_mm / (rows * row_mm)
 
 
-def case_film(cases: CaseSet, case_id: str) -> Film:
-    """Return a case of the study."""
+def case_sets(folder: StudyFolder, environment: Mapping[str, str]) -> Mapping[str, Path]:
+    """Return the case sets that may be looked at, by name, the study's own first.
+
+    Others are folders directly below the study's, and those that whoever starts the server names
+    in ``COUNTERLIGHT_CASES``; a browser can only choose among them.
+    """
+    named = [Path(text) for text in environment.get(CASES_VARIABLE, "").split(os.pathsep) if text]
+    below = sorted(path.parent for path in folder.root.glob(f"*/{CASES_FILE}"))
+    found: dict[str, Path] = {OWN_SET: folder.cases}
+    for path in (*below, *named):
+        if (path / CASES_FILE).is_file() and path.resolve() != folder.cases.resolve():
+            known = path.resolve() in {each.resolve() for each in found.values()}
+            name = path.name if path.name not in found else f"{path.parent.name}/{path.name}"
+            if not known:
+                found.setdefault(name, path)
+    return found
+
+
+def case_film(cases: CaseSet, case_id: str, *, in_study: bool = True) -> Film:
+    """Return a case of a case set."""
     case = cases.load(case_id)
-    return Film(case_id, case.image, case.pixel_spacing_mm, case_id, cases.entry(case_id).sha256)
+    digest = cases.entry(case_id).sha256
+    return Film(
+        case_id,
+        case.image,
+        case.pixel_spacing_mm,
+        case_id,
+        digest,
+        cases=Path(cases.root),
+        in_study=in_study,
+    )
 
 
 def uploaded_film(name: str, content: bytes) -> Film:

@@ -1,16 +1,26 @@
-"""What the explorer shows of a film: the linked panels, and the numbers beside the curve."""
+"""What the explorer shows of a film: the linked panels, a row for each classifier."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from typing import Final
+
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
 
-from explainers.overlay import overlay_rgba
+from data.raster import quantise, resize
+from explainers.overlay import Colormap, legend, overlay_rgba
+from explainers.residual import residual_frames
 from pages.exploring.explanations import Explained, map_title
 from pages.exploring.films import Film
+from pages.exploring.request import Task
 from pages.parts.context import Visit
-from pages.parts.display import grey_png, map_png, rgba_png
-from pages.parts.viewer.component import ViewerPanel, ViewerSettings, show_viewer
+from pages.parts.viewer.component import Reading, ViewerPanel, ViewerSettings, show_viewer
 from pages.web.scratch import Scratch, scratch
 
 FILM, MOVING, RECONSTRUCTION, DIFFERENCE = (
@@ -20,106 +30,231 @@ FILM, MOVING, RECONSTRUCTION, DIFFERENCE = (
     "Difference",
 )
 """Titles of the panels that are not maps."""
-LARGE_MOVE = 0.15
-"""Change of the probability by reconstruction alone beyond which the page says so."""
+MODES: Final = ("residual", "decoded")
+LARGEST_PX: Final = 1024
+"""Longer side of residual frames on screen; larger films are shown smaller there."""
+_KEPT: Final = 200
+Drawn = MutableMapping[tuple[object, ...], tuple[bytes, ...]]
 
 
-def panel_titles(explained: Explained) -> list[str]:
-    """Return the titles of all panels that there are, left to right."""
-    titles = [FILM]
-    if explained.film is not None:
-        titles += [MOVING, RECONSTRUCTION, DIFFERENCE]
-    return titles + [map_title(name) for name in explained.maps]
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One panel with its pictures; ``other`` holds the second way to show a sequence."""
+
+    title: str
+    kind: str
+    pictures: tuple[bytes, ...]
+    other: tuple[bytes, ...] = ()
 
 
-def show_pictures(visit: Visit, film: Film, explained: Explained, shown: list[str]) -> None:
-    store, account = scratch(), visit.account.account_id
-    token = _pictures_token(store, account, film, explained, shown)
+def map_panels(methods: Sequence[str], variant: str, kinds: Sequence[str]) -> list[str]:
+    """Return the names of the maps that are shown, left to right."""
+    return [*(f"{variant}-{kind}" for kind in kinds), *methods]
 
-    def address(panel: int, frame: int) -> str:
-        return f"/explore/{token}/{panel}/{frame}.png"
 
-    panels = []
-    for number, title in enumerate(shown, start=1):
-        moving = title == MOVING and explained.film is not None
-        n_frames = len(explained.film.frames) if moving and explained.film is not None else 1
-        flat = title in (FILM, RECONSTRUCTION)
-        panels.append(
-            ViewerPanel(
-                title,
-                "frames" if moving else "film" if flat else "map",
-                tuple(address(number, frame) for frame in range(n_frames)),
-                None if moving or flat else address(0, 0),
-            )
-        )
-    has_film = explained.film is not None
+def show_pictures(
+    visit: Visit,
+    film: Film,
+    rows: Sequence[tuple[Explained, Task]],
+    parts: Sequence[str],
+    maps: Sequence[str],
+    go_to: tuple[int, int] | None = None,
+) -> None:
+    """Show the panels of every classifier, all moved together.
+
+    Parameters
+    ----------
+    visit
+        Whose pictures they are.
+    film
+        What is looked at.
+    rows
+        For each classifier what there is, and the task that made its film.
+    parts
+        Which of reconstruction and difference are shown.
+    maps
+        Names of maps, left to right.
+    go_to
+        Frame to move to, and a number that is another one for every such wish.
+    """
+    panels = [_row_panels(film, explained, task, parts, maps) for explained, task in rows]
+    n_columns = max(len(row) for row in panels)
+    titles = [explained.network.title for explained, _ in rows] if len(rows) > 1 else [""]
+    for row in panels:  # a panel that is still to come keeps its place
+        row += [Panel("", "film", (_blank(),))] * (n_columns - len(row))
+    token = _token(scratch(), visit.account.account_id, film, [p for row in panels for p in row])
+    shown: list[ViewerPanel] = []
+    for title, row in zip(titles, panels, strict=True):
+        for number, panel in enumerate(row):
+            of = title if number == 0 else ""  # the row is named once
+            shown.append(_viewer_panel(token, 2 * len(shown) + 1, panel, of))
+    first = next((each.film for each, _ in rows if each.film is not None), None)
     settings = ViewerSettings(
-        slider=has_film,
-        play=has_film,
+        slider=first is not None,
+        play=first is not None,
         low=visit.protocol.display.slider_low,
         high=visit.protocol.display.slider_high,
-        origin=explained.film.origin if explained.film is not None else 0,
+        origin=first.origin if first is not None else 0,
         aspect=film.aspect,
-        reserved_px=410,
+        reserved_px=400 if len(rows) == 1 else 215,
+        origin_word="reconstruction",
+        columns=n_columns if len(rows) > 1 else 0,
+        modes=MODES if first is not None else (),
+        readings=tuple(_reading(each, len(rows)) for each, _ in rows if each.film is not None),
+        keep=film.digest,
+        frame_parameter="frame",
+        mode_parameter="shown",
+        go_to=go_to,
     )
-    show_viewer(token, tuple(panels), settings, key=f"viewer_{token}")
+    show_viewer(token, tuple(shown), settings, key="viewer_explorer")
 
 
-def _pictures_token(
-    store: Scratch, account: str, film: Film, explained: Explained, shown: list[str]
-) -> str:
-    """Return the name of the pictures of this view; they are drawn only if they are not there."""
-    tokens: dict[tuple[str, ...], str] = st.session_state.setdefault("tokens", {})
-    view = (film.digest, explained.finding, *shown)
+def _viewer_panel(token: str, place: int, panel: Panel, row_title: str) -> ViewerPanel:
+    def urls(number: int, count: int) -> tuple[str, ...]:
+        return tuple(f"/explore/{token}/{number}/{frame}.png" for frame in range(count))
+
+    title = f"{panel.title} · {row_title}" if row_title and panel.title else panel.title
+    return ViewerPanel(
+        title,
+        panel.kind,  # type: ignore[arg-type]
+        urls(place, len(panel.pictures)),
+        f"/explore/{token}/0/0.png" if panel.kind == "map" else None,
+        urls(place + 1, len(panel.other)),
+    )
+
+
+def _reading(explained: Explained, n_rows: int) -> Reading:
+    film = explained.film
+    assert film is not None
+    fixed = f"f(x) {film.probability_image:.2f}   f(x′₀) {film.probability_reconstruction:.2f}"
+    residual_f = ["–"] * len(film.steps)
+    if explained.residual is not None:
+        residual_f = [f"{value:.2f}" for value in explained.residual]
+    frames = tuple(
+        f"f(x′λ) {probability:.2f}, residual {of_residual}   λ {step:+.3g}   "
+        f"frame {number} of {len(film.steps)}"
+        for number, (step, probability, of_residual) in enumerate(
+            zip(film.steps, film.probabilities, residual_f, strict=True), start=1
+        )
+    )
+    return Reading(explained.network.title if n_rows > 1 else "Prediction", fixed, frames)
+
+
+def _row_panels(
+    film: Film, explained: Explained, task: Task, parts: Sequence[str], maps: Sequence[str]
+) -> list[Panel]:
+    """Draw the panels of one classifier, each only once."""
+    drawn: Drawn = st.session_state.setdefault("drawn", {})
+
+    def once(what: str, draw: Callable[[], tuple[bytes, ...]]) -> tuple[bytes, ...]:
+        key = (film.digest, task, what)
+        if key not in drawn:
+            drawn[key] = draw()
+        while len(drawn) > _KEPT:
+            drawn.pop(next(iter(drawn)))
+        return drawn[key]
+
+    panels = [Panel(FILM, "film", once(FILM, lambda: (grey(film.image),)))]
+    moving = explained.film
+    if moving is not None:
+        panels.append(
+            Panel(
+                MOVING,
+                "frames",
+                once("residual", lambda: _greys(residual(film, explained))),
+                once("decoded", lambda: _greys(moving.frames)),
+            )
+        )
+        if RECONSTRUCTION in parts:
+            pictures = once(RECONSTRUCTION, lambda: (grey(moving.reconstruction),))
+            panels.append(Panel(RECONSTRUCTION, "film", pictures))
+        if DIFFERENCE in parts:
+            pictures = once(DIFFERENCE, lambda: (_overlay(moving.difference, "PuOr"),))
+            panels.append(Panel(DIFFERENCE, "map", pictures))
+    for name in maps:
+        values = explained.maps.get(name)
+        if values is not None:
+            pictures = once(name, lambda values=values: (_overlay(np.abs(values), "inferno"),))  # type: ignore[misc]
+            panels.append(Panel(map_title(name), "map", pictures))
+    return panels
+
+
+def residual(film: Film, explained: Explained) -> NDArray[np.float32]:
+    """Return the residual frames of the moving film, (T, H, W), no larger than a screen."""
+    assert explained.film is not None
+    image = film.image
+    longer = max(image.shape)
+    if longer > LARGEST_PX:
+        rows, columns = (max(1, round(side * LARGEST_PX / longer)) for side in image.shape)
+        image = np.clip(resize(image, (rows, columns)), 0, 1)
+    return residual_frames(image, explained.film)
+
+
+def _token(store: Scratch, account: str, film: Film, panels: Sequence[Panel]) -> str:
+    """Return the name of the pictures of this view; they are put there only once."""
+    tokens: dict[tuple[int, ...], str] = st.session_state.setdefault("tokens", {})
+    drawn: list[tuple[bytes, ...]] = [(grey_of(film),)]
+    for panel in panels:
+        drawn += [panel.pictures, panel.other]
+    view = tuple(hash(picture) for pictures in drawn for picture in pictures)
     if view not in tokens or not store.holds(tokens[view]):
-        pictures: list[tuple[bytes, ...]] = [(grey_png(film.image),)]
-        pictures += [draw(title, film, explained) for title in shown]
-        tokens[view] = store.put(account, tuple(pictures))
+        while len(tokens) >= _KEPT:
+            tokens.pop(next(iter(tokens)))
+        tokens[view] = store.put(account, tuple(drawn))
     return tokens[view]
 
 
-def draw(title: str, film: Film, explained: Explained) -> tuple[bytes, ...]:
-    """Draw one panel."""
-    moving = explained.film
-    if moving is not None and title == MOVING:
-        return tuple(grey_png(frame) for frame in moving.frames)
-    if moving is not None and title == RECONSTRUCTION:
-        return (grey_png(moving.reconstruction),)
-    if moving is not None and title == DIFFERENCE:
-        return (rgba_png(overlay_rgba(moving.difference, colormap="PuOr")),)
-    for name, values in explained.maps.items():
-        if map_title(name) == title:
-            return (map_png(np.abs(values)),)
-    return (grey_png(film.image),)
+def grey_of(film: Film) -> bytes:
+    """Return the film as PNG, drawn once."""
+    drawn: dict[str, bytes] = st.session_state.setdefault("grey_films", {})
+    if film.digest not in drawn:
+        drawn.clear()
+        drawn[film.digest] = grey(film.image)
+    return drawn[film.digest]
 
 
-def show_numbers(explained: Explained) -> None:
-    film = explained.film
-    if film is None:
-        return
-    rows = (
-        ("f(x), the film", film.probability_image),
-        ("f(x′₀), its reconstruction", film.probability_reconstruction),
-        ("f at the lowest λ", float(film.probabilities[0])),
-        ("f at the highest λ", float(film.probabilities[-1])),
+def legends(*, signed: bool, magnitude: bool) -> str:
+    """Return the legends of the overlays shown, as HTML."""
+    parts = []
+    if magnitude:
+        parts.append(_legend("Maps, each on its own scale", "inferno"))
+    if signed:
+        parts.append(_legend("Difference, highest − lowest frame", "PuOr"))
+    return f'<div class="legends">{"".join(parts)}</div>' if parts else ""
+
+
+def _legend(title: str, colormap: Colormap) -> str:
+    bar = legend(colormap)
+    stops = ", ".join(
+        "rgba({},{},{},{:.2f})".format(*colour[:3], colour[3] / 255)
+        for colour in bar.colours[::15].tolist()
     )
-    cells = "".join(f"<span>{label}</span><span>{value:.2f}</span>" for label, value in rows)
-    ends = "λ range"
-    cells += f"<span>{ends}</span><span>{film.steps[0]:.3g} … {film.steps[-1]:.3g}</span>"
-    reached = {
-        (True, True): "The prediction fell and rose as far as was asked for.",
-        (True, False): "The prediction fell as asked, but did not rise as far.",
-        (False, True): "The prediction rose as asked, but did not fall as far.",
-        (False, False): "The prediction neither fell nor rose as far as was asked for.",
-    }[film.reached_low, film.reached_high]
-    moved = film.probability_reconstruction - film.probability_image
-    if abs(moved) > LARGE_MOVE:
-        reached += (
-            f" The reconstruction alone moves the prediction by {moved:+.2f}: part of what the "
-            "classifier saw is not in these frames."
-        )
-    st.html(f'<div class="numbers">{cells}</div><div class="reached">{reached}</div>')
-    st.html(
-        '<div class="reached">Purple in the difference is added as the prediction rises, '
-        "orange is removed.</div>"
+    low, high = escape(bar.labels[0]), escape(bar.labels[-1])
+    return (
+        f"<span>{escape(title)}: {low} "
+        f'<i style="background:linear-gradient(90deg,{stops})"></i> {high}</span>'
     )
+
+
+def grey(image: NDArray[np.floating]) -> bytes:
+    """Encode a grey image (H, W) in [0, 1] as 8-bit PNG; quickly rather than small."""
+    return _png(quantise(image, 8))
+
+
+def _greys(frames: NDArray[np.float32]) -> tuple[bytes, ...]:
+    return tuple(grey(frame) for frame in frames)
+
+
+def _overlay(values: NDArray[np.float32], colormap: Colormap) -> bytes:
+    return _png(overlay_rgba(values, colormap=colormap))
+
+
+def _blank() -> bytes:
+    return _png(np.full((1, 1), 11, np.uint8))
+
+
+def _png(samples: NDArray[np.uint8]) -> bytes:
+    stream = BytesIO()
+    picture = Image.fromarray(np.ascontiguousarray(samples))
+    picture.save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()

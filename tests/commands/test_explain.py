@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from commands.explain import command, counterfactual_summary
+from commands.explain import (
+    DEFAULT_METHODS,
+    _method_names,
+    command,
+    counterfactual_summary,
+)
 from data.case import DataError
+from explainers import registry
 from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError
 from explainers.record import Counterfactual
@@ -75,6 +81,20 @@ def test_predicted_and_named_findings_add_up_and_all_means_all(material, tmp_pat
     assert {case_id for case_id, finding in pairs if finding == "Lung Opacity"} == set(CASE_IDS)
     call(material, tmp_path / "b", *method, "--findings", "all")
     assert len(ExplanationArchive(tmp_path / "b").pairs("input_gradients")) == 6
+
+
+def test_without_a_choice_the_methods_of_the_study_are_used_and_all_means_all():
+    assert _method_names(",".join(DEFAULT_METHODS)) == DEFAULT_METHODS
+    assert set(DEFAULT_METHODS) < set(_method_names("all"))
+    assert _method_names("all") == registry.names()
+
+
+def test_a_target_is_searched_for_and_another_one_is_another_explanation(material, tmp_path):
+    options = ["--methods", "latent_shift", "--findings", "Mass"]
+    assert "3 computed" in call(material, tmp_path, *options, "--target", "0.45").output
+    assert "3 kept" in call(material, tmp_path, *options, "--target", "0.45").output
+    assert "3 computed" in call(material, tmp_path, *options, "--target", "0.4").output
+    assert call(material, tmp_path, *options, "--target", "1.5").exit_code == 2
 
 
 def test_pairs_can_come_from_a_file(material, tmp_path):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
-from commands.serve import require_free, serve
+import commands.serve
+from commands.serve import CASES_VARIABLE, offered_cases, require_free, serve
+from pages.exploring.films import case_sets
 from study.errors import StudyError
+from tests.support.tiny_networks import write_case_set
+from tests.support.tiny_study import make_tiny_study
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"x" * 5000, b"garbage" * 500])
@@ -31,3 +37,34 @@ def test_a_port_in_use_is_refused_and_another_one_named():
 def test_an_address_of_another_machine_is_refused(address):
     with pytest.raises(StudyError, match=r"is no address of this machine|Nothing can listen"):
         require_free(address, 8501)
+
+
+def test_case_sets_that_are_named_reach_the_explorer_by_their_whole_path(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    study = make_tiny_study(tmp_path / "study")
+    for name in ("first", "second"):
+        write_case_set(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(CASES_VARIABLE, "/kept")
+    started = []
+    monkeypatch.setattr(commands.serve, "require_free", lambda address, port: None)
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    monkeypatch.setattr(
+        os, "execvpe", lambda file, arguments, environment: started.append(environment)
+    )
+    serve(study.root, port=8501, more_cases=[Path("first"), Path("second")])
+    named = started[0][CASES_VARIABLE].split(os.pathsep)
+    assert named == ["/kept", str(tmp_path / "first"), str(tmp_path / "second")]
+    assert list(case_sets(study.folder, started[0])) == ["the study's", "first", "second"]
+
+
+def test_a_folder_without_cases_is_not_offered(tmp_path):
+    with pytest.raises(StudyError, match=r"holds no case set \(cases\.csv is missing\)"):
+        offered_cases([tmp_path], {})
+    folder = tmp_path / f"a{os.pathsep}b"
+    folder.mkdir()
+    (folder / "cases.csv").touch()
+    with pytest.raises(StudyError, match="separates folders"):
+        offered_cases([folder], {})
+    assert offered_cases([], {CASES_VARIABLE: "/kept"}) == {}

@@ -93,6 +93,25 @@ def test_the_legend_shows_the_colours_of_the_overlay(colormap):
     np.testing.assert_array_equal(bar[0, 0], shown.colours[-1])
 
 
+def test_the_legend_of_a_signed_map_says_what_its_signs_mean():
+    assert legend("PuOr").labels == ("removed", "unchanged", "added")
+    evidence = legend("PuOr", meaning="evidence")
+    assert evidence.labels == ("against the finding", "neither", "for the finding")
+    np.testing.assert_array_equal(evidence.colours, legend("PuOr").colours)
+    with pytest.raises(ExplainerError, match="'change' or 'evidence'; 'sign'"):
+        legend("PuOr", meaning="sign")
+
+
+@pytest.mark.parametrize("colormap", ["inferno", "PuOr"])
+def test_the_legend_grows_steadily_in_lightness_over_black_film(colormap):
+    """Ordered also without colour vision: on black, stronger is lighter on either side."""
+    colours = legend(colormap).colours.astype(float)
+    lightness = (colours[:, :3] @ [0.2126, 0.7152, 0.0722]) * colours[:, 3] / 255
+    strength = lightness if colormap == "inferno" else lightness[128:]
+    assert (np.diff(strength) >= -1.5).all()
+    assert strength[-1] > strength[0] + 50
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

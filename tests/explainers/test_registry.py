@@ -32,9 +32,22 @@ def test_the_numpy_side_of_the_package_does_not_import_torch():
 
 
 def test_the_names_of_methods_and_maps_are_those_of_the_protocols():
-    gradients = ("input_gradients", "guided_backprop", "integrated_gradients")
-    assert registry.names() == (*gradients, "latent_shift")
-    shifts = tuple(f"latent_shift-{kind}" for kind in ("max", "mean", "minmax", "interval"))
+    gradients = (
+        "input_gradients",
+        "guided_backprop",
+        "integrated_gradients",
+        "smoothgrad",
+        "grad_cam",
+        "occlusion",
+        "lime",
+        "gradient_shap",
+        "iterative_delete",
+        "bbmp",
+    )
+    films = ("latent_shift", "latent_shift_path", "latent_shift_optimised")
+    assert registry.names() == (*gradients, *films)
+    kinds = ("max", "mean", "minmax", "interval")
+    shifts = tuple(f"{film}-{kind}" for film in films for kind in kinds)
     assert registry.map_names() == (*gradients, *shifts)
 
 
@@ -82,7 +95,7 @@ def test_an_unknown_method_is_refused_with_the_known_ones():
 
 
 def test_an_unknown_parameter_or_a_wrong_type_is_refused():
-    with pytest.raises(ExplainerError, match="no parameter 'steps'; it has n_steps, baseline"):
+    with pytest.raises(ExplainerError, match="no parameter 'steps'; it has n_steps, baseline, tol"):
         registry.create("integrated_gradients", classifier=LinearClassifier(), steps=5)
     with pytest.raises(ExplainerError, match="none that can be set"):
         registry.create("input_gradients", classifier=LinearClassifier(), steps=5)
@@ -92,5 +105,5 @@ def test_an_unknown_parameter_or_a_wrong_type_is_refused():
 
 
 def test_a_missing_autoencoder_is_asked_for():
-    with pytest.raises(ExplainerError, match="Latent Shift needs an autoencoder"):
+    with pytest.raises(ExplainerError, match=r"Latent Shift.* needs an autoencoder"):
         registry.create("latent_shift", classifier=LinearClassifier())

@@ -13,15 +13,11 @@ from PIL import Image
 
 from data.case import InvalidCase
 from explainers.archive import ExplanationArchive
-from explainers.base import ExplainerError
-from explainers.record import Attribution, Counterfactual
-from pages.exploring import explanations
+from explainers.record import Counterfactual
 from pages.exploring.curve import prediction_curve
 from pages.exploring.films import uploaded_film
 from pages.web.scratch import Scratch
-from study.folder import StudyFolder
-from tests.support.tiny_networks import write_networks
-from tests.support.tiny_study import CASE_IDS, FINDING, TinyStudy, film, write_archive
+from tests.support.tiny_study import CASE_IDS, FINDING, TinyStudy, write_archive
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,70 +73,33 @@ def test_pictures_in_memory_are_few() -> None:
     assert scratch.holds(first) and not scratch.holds(second)
 
 
-def test_what_is_not_archived_is_computed_and_what_fails_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def compute(_film: object, finding: str, method: str, _folder: object) -> Attribution:
-        if method == "latent_shift":
-            raise ExplainerError("There is no autoencoder.")
-        return Attribution(film(1, 16), finding, 0.2, 0.55)
-
-    monkeypatch.setattr(explanations, "_compute", compute)
-    steps: list[str] = []
-    found = explanations.explain(
-        uploaded_film("film.png", png()),
-        FINDING,
-        StudyFolder(tmp_path),
-        lambda share, method: steps.append(method),
-    )
-    assert found.probability == 0.55 and found.film is None
-    assert list(found.maps) == ["input_gradients", "guided_backprop", "integrated_gradients"]
-    assert found.problem == "There is no autoencoder."
-    assert steps[-1] == "Latent Shift"
-
-
-def test_an_upload_is_explained_by_the_networks_of_the_study(tmp_path: Path) -> None:
-    from explainers.classifiers.ours import load_classifier
-    from explainers.run import predict_image
-
-    folder = StudyFolder(tmp_path / "study")
-    folder.classifier.parent.mkdir(parents=True)
-    classifier, autoencoder = write_networks(tmp_path)
-    classifier.rename(folder.classifier)
-    uploaded = uploaded_film("film.png", png())
-    expected = predict_image(uploaded.image, load_classifier(folder.classifier))["Mass"][1]
-    found = explanations.explain(uploaded, "Mass", folder, lambda *_: None)
-    assert found.probability == pytest.approx(expected, abs=1e-5)
-    assert found.film is None and "needs an autoencoder" in found.problem
-    autoencoder.rename(folder.autoencoder)
-    explanations.networks.clear()
-    found = explanations.explain(uploaded, "Mass", folder, lambda *_: None)
-    assert found.film is not None and not found.problem
-
-
-def test_an_archived_case_computes_nothing(
-    study: TinyStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from data.manifest import CaseSet
-    from pages.exploring.films import case_film
-
-    monkeypatch.setattr(explanations, "_compute", lambda *_: pytest.fail("computed"))
-    case = case_film(CaseSet.open(study.folder.cases), CASE_IDS[0])
-    found = explanations.explain(case, FINDING, study.folder, lambda *_: None)
-    assert found.film is not None and len(found.maps) == 3 + 4 and not found.problem
-
-
 def test_the_curve_marks_operating_point_film_and_reconstruction(study: TinyStudy) -> None:
     archive = ExplanationArchive(study.folder.explanations)
     shifted = archive.load(CASE_IDS[0], FINDING, "latent_shift")
     assert isinstance(shifted, Counterfactual)
-    figure = prediction_curve(shifted)
+    figure = prediction_curve(shifted, goals=(0.3, 0.9))
     assert list(figure.data[0].x) == list(shifted.steps)
     assert list(figure.data[1].y) == [shifted.probability_reconstruction]
     lines = {shape.y0 for shape in figure.layout.shapes if shape.type == "line"}
     assert lines == {0.5, shifted.probability_image}
+    assert list(figure.data[2].y) == [0.3, 0.9]
+    assert list(figure.data[2].x) == [shifted.steps[0], shifted.steps[-1]]
+    assert list(figure.data[0].customdata) == list(range(1, len(shifted.steps) + 1))
     (ends,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert (ends.x0, ends.x1) == (shifted.steps[0], shifted.steps[-1])
+
+
+def test_the_curve_shows_residual_frames_where_they_were_predicted(study: TinyStudy) -> None:
+    shifted = ExplanationArchive(study.folder.explanations).load(
+        CASE_IDS[0], FINDING, "latent_shift"
+    )
+    assert isinstance(shifted, Counterfactual)
+    values = shifted.probabilities / 2
+    figure = prediction_curve(shifted, residual=values)
+    (line,) = [trace for trace in figure.data if trace.name == "f of the residual frame"]
+    assert list(line.y) == list(values)
+    without = prediction_curve(shifted)
+    assert "f of the residual frame" not in [trace.name for trace in without.data]
 
 
 def test_reading_modules_load_neither_torch_nor_the_reference_standard() -> None:

@@ -33,12 +33,34 @@ class ViewerPanel:
         Addresses of the panel's pictures, in slider order.
     under
         For a map, the address of the film below it.
+    other_urls
+        For a sequence with two ways to show it, the pictures of the second way.
     """
 
     title: str
     kind: Literal["film", "map", "frames"]
     urls: tuple[str, ...]
     under: str | None = None
+    other_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A line of numbers below the slider that follows the frame shown.
+
+    Parameters
+    ----------
+    label
+        What it is about.
+    fixed
+        What is the same for all frames.
+    frames
+        One text per frame.
+    """
+
+    label: str
+    fixed: str
+    frames: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,22 @@ class ViewerSettings:
         Height kept free on the page for everything that is not the viewer.
     answer_keys
         Streamlit keys of the items that the digits answer, in order.
+    origin_word
+        What the mark at ``origin`` says.
+    columns
+        Panels in a row; 0 for as many as make them largest.
+    modes
+        Names of the two ways to show sequences that have ``other_urls``; a button changes between
+        them.
+    readings
+        Lines of numbers below the slider.
+    keep
+        While this stays the same, a viewer with other pictures goes on with the window, zoom and
+        frame of the one before it. Empty: every viewer starts afresh.
+    frame_parameter, mode_parameter
+        Names under which frame and mode are kept in the page's address; empty: they are not.
+    go_to
+        Frame to move to, and a number that is another one for every such wish.
     """
 
     slider: bool
@@ -86,6 +124,14 @@ class ViewerSettings:
     control_row: bool = False
     reserved_px: int = 96
     answer_keys: tuple[str, ...] = ()
+    origin_word: str = "original"
+    columns: int = 0
+    modes: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    keep: str = ""
+    frame_parameter: str = ""
+    mode_parameter: str = ""
+    go_to: tuple[int, int] | None = None
 
 
 def show_viewer(
@@ -108,6 +154,24 @@ def show_viewer(
     _mount(key=key, data=viewer_data(view_id, panels, settings), height="content")
 
 
+def _extras(settings: ViewerSettings) -> dict[str, Any]:
+    """Return what only the explorer asks for; empty for a reading."""
+    extras: dict[str, Any] = {
+        "columns": settings.columns,
+        "modes": list(settings.modes),
+        "readings": [
+            {"label": each.label, "fixed": each.fixed, "frames": list(each.frames)}
+            for each in settings.readings
+        ],
+        "keep": settings.keep,
+        "frameParameter": settings.frame_parameter,
+        "modeParameter": settings.mode_parameter,
+        "goTo": list(settings.go_to) if settings.go_to is not None else [],
+        "originWord": settings.origin_word if settings.origin_word != "original" else "",
+    }
+    return {name: value for name, value in extras.items() if value}
+
+
 def viewer_data(
     view_id: str, panels: tuple[ViewerPanel, ...], settings: ViewerSettings
 ) -> dict[str, Any]:
@@ -120,6 +184,7 @@ def viewer_data(
                 "kind": panel.kind,
                 "urls": list(panel.urls),
                 "under": panel.under,
+                **({"otherUrls": list(panel.other_urls)} if panel.other_urls else {}),
             }
             for panel in panels
         ],
@@ -135,4 +200,5 @@ def viewer_data(
         "controlRow": settings.control_row,
         "reserved": settings.reserved_px,
         "answerKeys": list(settings.answer_keys),
+        **_extras(settings),
     }

@@ -13,9 +13,10 @@ export default function ({ data, parentElement }) {
   const host = parentElement.querySelector(".viewer");
   const signature = JSON.stringify(data);
   if (host.viewer && host.viewer.signature === signature) return host.viewer.stop;
+  const before = host.viewer?.viewer;
   if (host.viewer) host.viewer.stop();
-  const viewer = new Viewer(host, data);
-  host.viewer = { signature, stop: () => viewer.stop() };
+  const viewer = new Viewer(host, data, before && data.keep && before.data.keep === data.keep ? before : null);
+  host.viewer = { signature, viewer, stop: () => viewer.stop() };
   return () => {
     viewer.stop();
     host.viewer = null;
@@ -38,7 +39,7 @@ function button(label, title, onClick) {
 }
 
 class Viewer {
-  constructor(host, data) {
+  constructor(host, data, before) {
     this.host = host;
     this.data = data;
     this.aborter = new AbortController();
@@ -48,12 +49,53 @@ class Viewer {
     this.overlay = { shown: true, opacity: data.opacity ?? 1 };
     this.alone = null;
     this.index = data.origin ?? 0;
+    this.mode = 0;
+    if (before) this.carryOn(before);
+    else this.startFromAddress();
     this.direction = 1;
     this.playing = false;
     this.pending = 0;
     this.build();
     this.listen();
     this.load();
+  }
+
+  // ---------------------------------------------------------------- going on where one was
+
+  // Only the explorer asks for this: same film, other pictures.
+  carryOn(before) {
+    Object.assign(this, { view: before.view, grey: before.grey, mode: before.mode, alone: before.alone });
+    this.overlay = before.overlay;
+    // The same number of frames means the same positions.
+    if (before.nFrames() === this.nFrames()) this.index = before.index;
+    else if (before.nFrames() === 1) this.startFromAddress();
+    if (this.alone !== null && this.alone >= this.data.panels.length) this.alone = null;
+    // A wish for a frame is granted once.
+    const { goTo } = this.data;
+    if (goTo && String(goTo) !== String(before.data.goTo)) this.index = goTo[0];
+    this.pictures = before.pictures;
+  }
+
+  startFromAddress() {
+    const given = new URLSearchParams(window.location.search);
+    const { frameParameter, modeParameter, modes } = this.data;
+    if (frameParameter && /^\d{1,4}$/.test(given.get(frameParameter) ?? "")) this.index = Number(given.get(frameParameter));
+    if (modeParameter && modes) this.mode = Math.max(0, modes.indexOf(given.get(modeParameter)));
+  }
+
+  // A link then shows the same; nothing is sent to the server.
+  keepInAddress() {
+    const { frameParameter, modeParameter, modes, origin } = this.data;
+    if (!frameParameter && !modeParameter) return;
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => {
+      if (this.stopped || this.playing) return;
+      const address = new URL(window.location.href);
+      const put = (name, value) => (value === null ? address.searchParams.delete(name) : address.searchParams.set(name, value));
+      if (frameParameter && this.nFrames() > 1) put(frameParameter, this.index === origin ? null : this.index);
+      if (modeParameter && modes) put(modeParameter, this.mode === 0 ? null : modes[this.mode]);
+      if (address.href !== window.location.href) window.history.replaceState(window.history.state, "", address);
+    }, 250);
   }
 
   // ---------------------------------------------------------------- building
@@ -63,7 +105,7 @@ class Viewer {
     this.host.style.setProperty("--reserved", `${this.data.reserved ?? 96}px`);
     this.grid = element("div", "panels");
     this.panels = this.data.panels.map((panel, number) => this.buildPanel(panel, number));
-    this.host.append(this.grid, this.buildSlider(), this.buildTools());
+    this.host.append(this.grid, this.buildSlider(), ...this.buildReadings(), this.buildTools());
     this.message = element("div", "message");
     this.message.setAttribute("role", "status");
     this.host.append(this.message);
@@ -71,6 +113,7 @@ class Viewer {
     this.resizer = new ResizeObserver(() => this.layout());
     this.resizer.observe(this.grid);
     this.showNumbers();
+    if (this.modeButtons) this.markMode();
     this.show(this.index);
   }
 
@@ -119,11 +162,43 @@ class Viewer {
     return row;
   }
 
+  buildReadings() {
+    this.readings = (this.data.readings ?? []).map((reading) => {
+      const row = element("div", "reading");
+      const now = element("span", "now");
+      row.append(element("span", "who", reading.label), element("span", "", reading.fixed), now);
+      return { row, now, frames: reading.frames };
+    });
+    return this.readings.map((reading) => reading.row);
+  }
+
+  buildMode() {
+    const group = element("span", "modes");
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "Frames shown");
+    this.modeButtons = this.data.modes.map((name, mode) => button(name, `Show ${name} frames (D)`, () => this.setMode(mode)));
+    group.append(...this.modeButtons);
+    return group;
+  }
+
+  setMode(mode) {
+    this.mode = mode;
+    this.markMode();
+    this.keepInAddress();
+    this.arrived();
+  }
+
+  markMode() {
+    this.host.dataset.mode = this.data.modes[this.mode];
+    this.modeButtons.forEach((each, mode) => each.setAttribute("aria-pressed", String(mode === this.mode)));
+  }
+
   buildTools() {
     const row = element("div", "tools");
     this.numbers = element("span", "numbers");
     this.invertButton = button("Invert", "Invert greys (I)", () => this.invert());
-    this.invertButton.setAttribute("aria-pressed", "false");
+    this.invertButton.setAttribute("aria-pressed", String(this.grey.invert));
+    if (this.data.modes) row.append(this.buildMode());
     row.append(this.numbers, this.invertButton);
     row.append(button("Reset", "Reset window, zoom and position (0)", () => this.reset()));
     if (this.data.panels.some((panel) => panel.kind === "map")) row.append(...this.buildOverlayTools());
@@ -132,8 +207,9 @@ class Viewer {
   }
 
   buildOverlayTools() {
-    this.overlayButton = button("Hide map", "Hide or show the map (H)", () => this.toggleOverlay());
-    this.overlayButton.setAttribute("aria-pressed", "false");
+    const words = this.overlay.shown ? "Hide map" : "Show map";
+    this.overlayButton = button(words, "Hide or show the map (H)", () => this.toggleOverlay());
+    this.overlayButton.setAttribute("aria-pressed", String(!this.overlay.shown));
     const label = element("label", "opacity", "map strength");
     const range = element("input");
     Object.assign(range, { type: "range", min: 0, max: 100, value: 100 * this.overlay.opacity });
@@ -149,10 +225,14 @@ class Viewer {
 
   load() {
     const urls = new Set();
-    for (const panel of this.panels) panel.urls.forEach((url) => urls.add(url));
+    for (const panel of this.panels) this.framesOf(panel).forEach((url) => urls.add(url));
+    for (const panel of this.panels) [...panel.urls, ...(panel.otherUrls ?? [])].forEach((url) => urls.add(url));
     for (const panel of this.panels) if (panel.under) urls.add(panel.under);
-    this.pending = urls.size;
-    for (const url of urls) this.fetchPicture(url, 0);
+    for (const url of this.pictures.keys()) if (!urls.has(url)) this.pictures.delete(url);
+    const missing = [...urls].filter((url) => !this.pictures.has(url));
+    this.pending = missing.length;
+    for (const url of missing) this.fetchPicture(url, 0);
+    if (missing.length === 0) this.arrived();
   }
 
   async fetchPicture(url, attempt) {
@@ -191,7 +271,8 @@ class Viewer {
 
   arrived() {
     for (const panel of this.panels) {
-      const needed = [panel.urls[panel.kind === "frames" ? this.index : 0], panel.under].filter(Boolean);
+      const frames = this.framesOf(panel);
+      const needed = [frames[panel.kind === "frames" ? Math.min(this.index, frames.length - 1) : 0], panel.under].filter(Boolean);
       panel.waiting.hidden = needed.every((url) => this.pictures.has(url));
     }
     this.redraw();
@@ -218,10 +299,16 @@ class Viewer {
     return Math.max(1, ...this.data.panels.filter((p) => p.kind === "frames").map((p) => p.urls.length));
   }
 
+  framesOf(panel) {
+    return this.mode > 0 && panel.otherUrls ? panel.otherUrls : panel.urls;
+  }
+
   show(index) {
     this.index = Math.min(Math.max(index, 0), this.nFrames() - 1);
     this.host.dataset.frame = this.index;
     if (this.slider) this.slider.value = this.index;
+    for (const { now, frames } of this.readings) now.textContent = frames[Math.min(this.index, frames.length - 1)] ?? "";
+    this.keepInAddress();
     this.redraw();
   }
 
@@ -263,6 +350,7 @@ class Viewer {
     this.playing = false;
     cancelAnimationFrame(this.ticking);
     this.label();
+    this.keepInAddress();
   }
 
   label() {
@@ -382,6 +470,7 @@ class Viewer {
       " ": () => !isControl(event) && this.data.controls.play && this.toggle(),
       h: () => this.overlayButton && this.toggleOverlay(),
       i: () => this.invert(),
+      d: () => (this.data.modes ? this.setMode((this.mode + 1) % this.data.modes.length) : false),
       o: () => (this.data.controls.slider || this.data.controls.play) && this.home(),
       0: () => this.reset(),
     };
@@ -412,10 +501,11 @@ class Viewer {
     const room = this.grid.getBoundingClientRect();
     const shown = this.panels.filter((panel) => this.alone === null || panel.number === this.alone);
     const aspect = this.data.aspect ?? 1;
-    const { columns } = bestGrid(shown.length, room, aspect);
+    const wanted = this.alone === null ? (this.data.columns ?? 0) : 0;
+    const { columns } = bestGrid(shown.length, room, aspect, wanted);
     // A film has the same size in every condition, whatever is shown beside it.
     const cells = Math.max(this.data.cells ?? 0, this.panels.length);
-    const { height } = bestGrid(cells, room, aspect);
+    const { height } = bestGrid(cells, room, aspect, this.data.columns ?? 0);
     const alone = this.alone !== null;
     const width = Math.floor(height * aspect);
     this.grid.style.gridTemplateColumns = alone ? "1fr" : `repeat(${columns}, ${width}px)`;
@@ -456,7 +546,8 @@ class Viewer {
 
   pictureOf(panel) {
     if (panel.kind === "map") return this.pictures.get(panel.under) ?? this.pictures.get(panel.urls[0]);
-    if (panel.kind === "frames") return this.pictures.get(panel.urls[Math.min(this.index, panel.urls.length - 1)]);
+    const frames = this.framesOf(panel);
+    if (panel.kind === "frames") return this.pictures.get(frames[Math.min(this.index, frames.length - 1)]);
     return this.pictures.get(panel.urls[0]);
   }
 
@@ -502,6 +593,7 @@ class Viewer {
 
   stop() {
     this.stopped = true;
+    clearTimeout(this.keeping);
     this.playing = false;
     this.aborter.abort();
     this.resizer.disconnect();
@@ -511,9 +603,9 @@ class Viewer {
 }
 
 // Columns that make n panels largest, and the height of a film in them.
-function bestGrid(n, room, aspect) {
+function bestGrid(n, room, aspect, wanted = 0) {
   let best = { columns: 1, height: 0 };
-  for (let columns = 1; columns <= n; columns += 1) {
+  for (let columns = wanted || 1; columns <= (wanted || n); columns += 1) {
     const rows = Math.ceil(n / columns);
     const width = (room.width - GAP_PX * (columns - 1)) / columns;
     const height = Math.min(width / aspect, (room.height - GAP_PX * (rows - 1)) / rows);

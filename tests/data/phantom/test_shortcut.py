@@ -7,7 +7,7 @@ import pytest
 
 from data.phantom.parameters import InvalidParameters, sample_parameters
 from data.phantom.render import render
-from data.phantom.shortcut import sample_shortcut, with_tube_shortcut
+from data.phantom.shortcut import DRAINED, sample_shortcut, with_tube_shortcut
 
 
 def test_tubes_come_with_most_pneumothoraces_and_with_nothing_else() -> None:
@@ -19,12 +19,13 @@ def test_tubes_come_with_most_pneumothoraces_and_with_nothing_else() -> None:
     assert all(film.tube_side == film.pneumothorax_side for film in ill if film.chest_tube)
 
 
-def test_only_the_tube_differs_from_the_ordinary_population() -> None:
-    for index, film in enumerate(sample_shortcut(4, 12, 0.5)):
+def test_only_tube_and_drained_pneumothorax_differ_from_the_ordinary_population() -> None:
+    alike = {"chest_tube": False, "tube_side": "L", "pneumothorax_severity": 0.0}
+    for index, film in enumerate(sample_shortcut(4, 24, 0.5)):
         usual = sample_parameters(4, index)
-        assert replace(film, chest_tube=False, tube_side="L") == replace(
-            usual, chest_tube=False, tube_side="L"
-        )
+        assert replace(film, **alike) == replace(usual, **alike)
+        drained = DRAINED if film.chest_tube else 1.0
+        assert film.pneumothorax_severity == pytest.approx(usual.pneumothorax_severity * drained)
 
 
 def test_a_healthy_film_with_a_planted_tube_has_no_finding() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from explainers.attribution.bbmp import Bbmp
+from explainers.attribution.gradient_shap import GradientShap
 from explainers.attribution.guided_backprop import GuidedBackprop
 from explainers.attribution.input_gradients import InputGradients
 from explainers.attribution.integrated_gradients import IntegratedGradients
+from explainers.attribution.iterative_delete import IterativeDelete
+from explainers.attribution.lime import Lime
+from explainers.attribution.occlusion import Occlusion
+from explainers.attribution.smoothgrad import SmoothGrad
 from explainers.base import ExplainerError
 from explainers.differentiation import ExplanationCancelled, predict
 from explainers.record import Goal
@@ -22,7 +30,21 @@ from tests.support.stub_networks import (
 )
 
 MASS, OPACITY = Goal("Mass"), Goal("Lung Opacity")
-METHODS = [InputGradients, GuidedBackprop, IntegratedGradients]
+DIFFERENTIATING = [
+    InputGradients,
+    GuidedBackprop,
+    IntegratedGradients,
+    partial(IntegratedGradients, tolerance=0.01),
+    partial(SmoothGrad, n_samples=10),
+    partial(GradientShap, n_samples=10),
+    partial(IterativeDelete, n_rounds=3, share=0.1),
+    partial(Bbmp, n_iterations=5),
+]
+METHODS = [
+    *DIFFERENTIATING,
+    partial(Occlusion, window=4),
+    partial(Lime, n_samples=40, n_segments=4),
+]
 
 
 def weights(classifier, finding="Mass"):
@@ -167,7 +189,7 @@ class _Refuse(torch.autograd.Function):
         raise RuntimeError("no gradient today")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DIFFERENTIATING)
 def test_the_classifier_is_left_as_it_was_found_after_an_exception(method):
     classifier = used_classifier(Breaks)
     before = state_of(classifier)

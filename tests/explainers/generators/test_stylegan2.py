@@ -68,9 +68,7 @@ def test_a_dimension_of_the_last_image_layer_changes_the_image_linearly(
 
 def test_synthesis_from_styles_is_the_forward_pass(generator: Generator) -> None:
     z = torch.randn(3, 6)
-    assert torch.equal(
-        generator(z), generator.synthesise(generator.styles(generator.latents(z)))
-    )
+    assert torch.equal(generator(z), generator.synthesise(generator.styles(generator.latents(z))))
     assert generator(z).shape == (3, 1, 16, 16)
 
 

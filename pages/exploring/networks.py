@@ -1,0 +1,187 @@
+"""The networks that a researcher may choose from: the study's own, and the shipped ones.
+
+Only files that lie on the server are offered, by name; a browser can neither upload a network nor
+name a path. Listing them reads headers only and needs no torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import struct
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from explainers.base import ExplainerError
+from study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from explainers.classifiers.base import Classifier
+    from explainers.generators.base import Autoencoder
+
+SHIPPED: Final = Path(__file__).parents[2] / "explainers" / "weights"
+STUDY: Final = "study"
+"""Name of the classifier that the study explains."""
+_LONGEST_HEADER: Final = 10_000_000
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier that can be chosen, with the autoencoder that goes with it.
+
+    Parameters
+    ----------
+    name
+        Unique; part of links.
+    title
+        As shown.
+    path
+        Its weights.
+    findings
+        What it predicts; empty if its file is missing.
+    size
+        Rows and columns of its images; ``None`` if its file is missing.
+    autoencoder
+        Weights of an autoencoder for images of that size, or ``None``.
+    digest
+        SHA-256 of the weights file; empty if it is missing.
+    """
+
+    name: str
+    title: str
+    path: Path
+    findings: tuple[str, ...]
+    size: tuple[int, int] | None
+    autoencoder: Path | None
+    digest: str
+
+    @property
+    def is_study(self) -> bool:
+        """Whether the study's archive was made with it."""
+        return self.name == STUDY
+
+
+def available(folder: StudyFolder, shipped: Path = SHIPPED) -> tuple[Network, ...]:
+    """List the classifiers: the study's own first, then others below it, then the shipped ones.
+
+    A shipped classifier of which the study's own is a copy is not listed a second time.
+    """
+    autoencoders = [folder.autoencoder, *_weights(shipped)]
+    own = _network(STUDY, "the study's own", folder.classifier, autoencoders)
+    if own is None:
+        own = Network(STUDY, "the study's own", folder.classifier, (), None, None, "")
+    found, seen = [own], {own.digest}
+    for path in (*_weights(folder.classifier.parent), *_weights(shipped)):
+        other = _network(path.stem, path.stem, path, autoencoders)
+        if other is None or path == folder.classifier:
+            continue
+        if other.digest in seen:
+            if other.digest == own.digest:
+                found[0] = Network(**{**vars(found[0]), "title": path.stem})
+            continue
+        seen.add(other.digest)
+        if other.name not in {each.name for each in found}:
+            found.append(other)
+    return tuple(found)
+
+
+def load(network: Network) -> tuple[Classifier, Autoencoder | None]:
+    """Load a network and its autoencoder; each file once, until it changes.
+
+    Raises
+    ------
+    ExplainerError
+        If a file is missing or damaged.
+    """
+    if not network.path.is_file():
+        raise ExplainerError(
+            "This study keeps no network, so nothing can be computed with its own classifier. "
+            "Choose a shipped classifier, or prepare the study again."
+        )
+    generator = network.autoencoder
+    return (
+        _load_classifier(network.path, _stamp(network.path)),
+        _load_autoencoder(generator, _stamp(generator)) if generator is not None else None,
+    )
+
+
+@functools.cache
+def computing() -> threading.Lock:
+    """Return the lock under which networks compute: hooks and modes of a network are shared."""
+    return threading.Lock()
+
+
+@functools.lru_cache(maxsize=6)
+def _load_classifier(path: Path, _stamp: tuple[int, int]) -> Classifier:
+    from explainers.classifiers.opening import open_classifier
+
+    return open_classifier(str(path))
+
+
+@functools.lru_cache(maxsize=4)
+def _load_autoencoder(path: Path, _stamp: tuple[int, int]) -> Autoencoder:
+    from explainers.generators.opening import open_autoencoder
+
+    return open_autoencoder(str(path))
+
+
+def _network(name: str, title: str, path: Path, autoencoders: list[Path]) -> Network | None:
+    """Describe a file, or return ``None`` where it is no classifier of ours."""
+    header = _described(path)
+    if header.get("kind") != "classifier":
+        return None
+    size = _size(header)
+    fitting = [
+        each
+        for each in autoencoders
+        if (other := _described(each)).get("kind") == "autoencoder" and _size(other) == size
+    ]
+    findings = tuple(str(each) for each in header.get("findings", ()))
+    chosen = fitting[0] if fitting else None
+    return Network(name, title, path, findings, size, chosen, _digest(path, _stamp(path)))
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _size(header: Mapping[str, Any]) -> tuple[int, int] | None:
+    size = header.get("input_size")
+    return (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is replaced."""
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return (state.st_mtime_ns, state.st_size)
+
+
+def _described(path: Path) -> Mapping[str, Any]:
+    return _header(path, _stamp(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _header(path: Path, _stamp: tuple[int, int]) -> Mapping[str, Any]:
+    """Read what a weights file says of itself; empty where it is none of ours."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > _LONGEST_HEADER:
+                return {}
+            header = json.loads(file.read(length))
+        described = json.loads(header["__metadata__"]["counterlight"])
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return {}
+    return described if isinstance(described, dict) else {}
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(path: Path, _stamp: tuple[int, int]) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

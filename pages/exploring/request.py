@@ -1,0 +1,180 @@
+"""What is asked for: one film, one finding, and the explanations wanted of each classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explainers.registry import names, spec
+from pages.exploring.films import Film
+from pages.exploring.networks import STUDY, Network
+
+VARIANTS: Final = {
+    "latent_shift": "one-step",
+    "latent_shift_path": "path",
+    "latent_shift_optimised": "optimised",
+}
+"""Words for the methods that make moving films."""
+FIRST: Final = ("guided_backprop", "integrated_gradients")
+"""Maps that are ticked at first: few, so that films are large, and cheap where not archived."""
+JUST_BELOW: Final = 0.49
+JUST_ABOVE: Final = 0.51
+"""Where a search to the decision boundary ends, coming from above and from below."""
+
+
+def map_methods() -> tuple[str, ...]:
+    """Return the registered methods that make one map."""
+    return tuple(name for name in names() if spec(name).kind == "attribution")
+
+
+def film_methods() -> tuple[str, ...]:
+    """Return the registered methods that make a moving film."""
+    return tuple(name for name in names() if spec(name).kind == "counterfactual")
+
+
+def variant_title(method: str) -> str:
+    """Return the short name of a way to make the film."""
+    return VARIANTS.get(method, spec(method).title)
+
+
+@dataclass(frozen=True)
+class FilmRange:
+    """How far a moving film runs, and in how many frames.
+
+    Parameters
+    ----------
+    fall, rise
+        Wanted changes of the probability from f(x'_0), in (0, 1).
+    to_boundary
+        Search for the other side of the operating point instead, at the end that lies there.
+    frames_below, frames_above
+        Frames on either side of the reconstruction.
+    """
+
+    fall: float = 0.30
+    rise: float = 0.05
+    to_boundary: bool = False
+    frames_below: int = 15
+    frames_above: int = 5
+
+    def parameters(self) -> dict[str, float]:
+        """Return the parameters of the explainer."""
+        return {
+            "fall": self.fall,
+            "rise": self.rise,
+            "frames_below": self.frames_below,
+            "frames_above": self.frames_above,
+        }
+
+    def wanted(self, start: float, image: float) -> tuple[float, ...]:
+        """Return the probabilities that the two ends are searched for.
+
+        Parameters
+        ----------
+        start
+            f(x'_0).
+        image
+            f(x), which says on which side of the operating point the film lies.
+        """
+        low, high = start - self.fall, start + self.rise
+        if self.to_boundary:
+            low, high = (JUST_BELOW, high) if image >= 0.5 else (low, JUST_ABOVE)
+        return tuple(value for value in (low, high) if 0 < value < 1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One explanation that is wanted.
+
+    Parameters
+    ----------
+    film
+        Digest of the film's pixels.
+    finding, network, method
+        What is explained, the name and digest of the classifier, the registered method.
+    range
+        For moving films.
+    residual
+        Not the moving film is wanted, but the predictions of its residual frames.
+    """
+
+    film: str
+    finding: str
+    network: tuple[str, str]
+    method: str
+    range: FilmRange | None
+    residual: bool = False
+
+    @property
+    def title(self) -> str:
+        """What is being computed, for people."""
+        what = "f of the residual frames" if self.residual else spec(self.method).title
+        name = self.network[0]
+        return f"{what} of {'the study’s classifier' if name == STUDY else name}"
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualPredictions:
+    """What a classifier says of the residual frames of a moving film.
+
+    Parameters
+    ----------
+    probabilities
+        (T,), calibrated, in [0, 1]; empty where there is no moving film.
+    """
+
+    probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that a view of the explorer computes.
+
+    Parameters
+    ----------
+    film, finding
+        What is looked at.
+    networks
+        One or two classifiers, a row each.
+    methods
+        Maps wanted.
+    variant
+        The method that makes the moving film.
+    range
+        How far it runs.
+    """
+
+    film: Film
+    finding: str
+    networks: tuple[Network, ...]
+    methods: tuple[str, ...]
+    variant: str
+    range: FilmRange
+
+    def task(self, network: Network, method: str) -> Task:
+        """Return the task of one method for one classifier."""
+        moving = spec(method).kind == "counterfactual"
+        return Task(
+            self.film.digest,
+            self.finding,
+            (network.name, network.digest),
+            method,
+            self.range if moving else None,
+        )
+
+    def residual_task(self, network: Network) -> Task:
+        """Return the task of predicting the residual frames of one classifier's moving film."""
+        return replace(self.task(network, self.variant), residual=True)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Return every task, the moving films of all classifiers first.
+
+        Residual frames are predicted only where the classifier is there to be asked.
+        """
+        films = [self.task(network, self.variant) for network in self.networks]
+        residuals = [self.residual_task(each) for each in self.networks if each.findings]
+        maps = [self.task(network, each) for each in self.methods for network in self.networks]
+        return (*films, *residuals, *maps)
