@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from commands.evaluate import evaluated_pairs
-from commands.progress import progress_bar
+from commands.evaluate import classifier_labels, evaluated_pairs, run_and_report
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
-from explainers.evaluation.bench import Setting, run_bench
-from explainers.evaluation.report import write_report
+from explainers.evaluation.bench import Setting
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -70,7 +67,7 @@ def command(
 
     torch.set_num_threads(threads)
     classifier = open_classifier(classifier_name)
-    label = Path(classifier_name).stem
+    [label] = classifier_labels([classifier_name])
     candidates = tuple(
         Candidate(Path(name).stem, open_autoencoder(name)) for name in autoencoder_names
     )
@@ -88,11 +85,7 @@ def command(
         explanations=out / "explanations",
     )
     bench = Bottleneck(candidates)
-    with progress_bar("pairs") as advance:
-        rows = run_bench(bench, setting, out, on_progress=advance)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    written = write_report(bench, setting, rows, out, created=created)
+    run_and_report(bench, setting, out)
     picture = out / "bottleneck.png"
     write_grid(make_examples(setting, classifier, candidates, examples), picture)
-    for path in (*written, picture):
-        click.echo(f"Wrote {path}")
+    click.echo(f"Wrote {picture}")

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 import click
 import pandas as pd
 
-from commands.explain import choose_pairs
+from commands.explain import check_findings, choose_pairs
 from commands.progress import progress_bar
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
 from explainers import registry
 from explainers.base import ExplainerError
-from explainers.evaluation.bench import BENCHES, Setting, create_bench, run_bench
+from explainers.evaluation.bench import BENCHES, Bench, Setting, create_bench, run_bench
 from explainers.evaluation.report import write_report
 
 if TYPE_CHECKING:
     from explainers.classifiers.base import Classifier
 
 DEFAULT_METHODS = "input_gradients,guided_backprop,integrated_gradients,latent_shift"
+FINDING_WORDS = ("positive", "predicted", "all")
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
@@ -125,10 +126,15 @@ def command(
         seed=seed,
         explanations=out / "explanations",
     )
+    run_and_report(measure, setting, out)
+
+
+def run_and_report(bench: Bench, setting: Setting, out: Path) -> None:
+    """Measure with a progress bar, write the report, and name its files."""
     with progress_bar("pairs") as advance:
-        rows = run_bench(measure, setting, out, on_progress=advance)
+        rows = run_bench(bench, setting, out, on_progress=advance)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    for path in write_report(measure, setting, rows, out, created=created):
+    for path in write_report(bench, setting, rows, out, created=created):
         click.echo(f"Wrote {path}")
 
 
@@ -174,7 +180,7 @@ def evaluated_pairs(
     """
     from explainers.run import predict_cases
 
-    _check_findings(findings, classifier.findings)
+    check_findings(findings, classifier.findings, FINDING_WORDS)
     with progress_bar("predictions") as advance:
         predictions = pd.DataFrame(predict_cases(cases, classifier, on_progress=advance))
     if findings == "positive":
@@ -200,17 +206,3 @@ def evaluated_pairs(
         if seen[finding] <= limit:
             kept.append((case_id, finding))
     return kept
-
-
-def _check_findings(findings: str, known: Sequence[str]) -> None:
-    """Refuse findings that the classifier does not know, before anything is computed."""
-    if findings == "positive" or findings.lower().endswith(".csv"):
-        return
-    words = [word.strip() for word in findings.split(",") if word.strip()]
-    unknown = [word for word in words if word not in ("all", "predicted", *known)]
-    if unknown or not words:
-        raise ExplainerError(
-            f"--findings names {', '.join(map(repr, unknown)) or 'nothing'}; expected 'positive', "
-            f"'predicted', 'all', a CSV file, or findings that the classifier knows: "
-            f"{', '.join(known)}."
-        )

@@ -114,7 +114,7 @@ def command(
         torch.set_num_threads(threads)
     classifier = open_classifier(classifier_file)
     autoencoder = open_autoencoder(autoencoder_file) if registry.needs_autoencoder(chosen) else None
-    _check_names(findings, classifier.findings)
+    check_findings(findings, classifier.findings)
 
     with progress_bar("films", len(cases)) as advance:
         archive.save_predictions(
@@ -291,17 +291,35 @@ def _method_names(methods: str) -> tuple[str, ...]:
     return chosen
 
 
-def _check_names(findings: str, known: tuple[str, ...]) -> None:
-    """Refuse findings that the classifier does not know, before anything is computed."""
+def check_findings(
+    findings: str, known: Sequence[str], words: Sequence[str] = ("predicted", "all")
+) -> None:
+    """Refuse findings that the classifier does not know, before anything is computed.
+
+    Parameters
+    ----------
+    findings
+        As on the command line.
+    known
+        Findings of the classifier.
+    words
+        Words that choose pairs otherwise.
+
+    Raises
+    ------
+    ExplainerError
+        If a name is unknown, none is given, or a CSV is missing.
+    """
     if findings.lower().endswith(".csv"):
         if not Path(findings).is_file():
             raise ExplainerError(f"{findings} does not exist; expected a CSV of case_id, finding.")
         return
-    unknown = [word for word in _words(findings) if word not in ("all", "predicted", *known)]
+    unknown = [word for word in _words(findings) if word not in (*words, *known)]
     if unknown or not _words(findings):
         raise ExplainerError(
-            f"--findings names {', '.join(map(repr, unknown)) or 'nothing'}; expected 'predicted', "
-            f"'all', a CSV file, or findings that the classifier knows: {', '.join(known)}."
+            f"--findings names {', '.join(map(repr, unknown)) or 'nothing'}; expected "
+            f"{', '.join(map(repr, words))}, a CSV file, or findings that the classifier knows: "
+            f"{', '.join(known)}."
         )
 
 
