@@ -6,32 +6,32 @@ that was interrupted and resumed ends with the same bits, if its length is given
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 
-from explainers.base import Cancelled, ExplainerError
-from explainers.checkpoint import save_tensors
+from explainers.base import Cancelled
 from explainers.training.loop import (
-    STATE_FILE,
     EpochRecord,
     LoopSettings,
     StepReport,
     TrainingDiverged,
     TrainingInterrupted,
+    count_steps,
+    remaining_s,
+    rows_of_step,
+    running_loss,
     seeded,
+    share_done,
 )
-
-_STATE_KEY = "state"
+from explainers.training.state import STATE_FILE, read_state, write_state
 
 
 class AdversarialTask(Protocol):
@@ -132,28 +132,22 @@ def train_adversarial(
     ExplainerError
         If there are too few images, or the checkpoint belongs to another run or is unreadable.
     """
-    per_epoch = len(task.rows) // settings.batch_size
-    if per_epoch < 1:
-        raise ExplainerError(
-            f"Training needs at least one batch of {settings.batch_size} images; the training "
-            f"split has {len(task.rows)}. Give more cases or a smaller batch."
-        )
+    per_epoch = count_steps(task.rows, settings)
     state = _State(0, 0.0, 0.0, 0, [])
     path = folder / STATE_FILE
     if not fresh and path.exists():
         state = _restored(task, path, fingerprint)
     earlier_s, started, first = state.spent_s, clock(), state.step
     saved_at = started
-    while _share(state, settings, per_epoch) < 1:
-        losses = task.step(
-            state.step, _rows(task, settings, state.step, per_epoch), _dice(settings, state)
-        )
+    while share_done(settings, state.step, state.spent_s, per_epoch) < 1:
+        rows = rows_of_step(task.rows, settings, state.step, per_epoch)
+        losses = task.step(state.step, rows, seeded(settings.seed, "batch", state.step))
         _check(losses, state.step)
         state.step += 1
         state.losses += next(iter(losses.values()))
         state.n_losses += 1
         state.spent_s = earlier_s + clock() - started
-        finished = _share(state, settings, per_epoch) >= 1
+        finished = share_done(settings, state.step, state.spent_s, per_epoch) >= 1
         if state.step % validate_every == 0 or finished:
             _validate(task, state, per_epoch, on_validation)
         if cancelled is not None and cancelled():
@@ -171,19 +165,6 @@ def train_adversarial(
     return AdversarialRun(state.step, state.step / per_epoch, state.spent_s, tuple(state.history))
 
 
-def _dice(settings: LoopSettings, state: _State) -> torch.Generator:
-    return seeded(settings.seed, "batch", state.step)
-
-
-def _rows(
-    task: AdversarialTask, settings: LoopSettings, step: int, per_epoch: int
-) -> NDArray[np.int64]:
-    epoch, position = divmod(step, per_epoch)
-    order = torch.randperm(len(task.rows), generator=seeded(settings.seed, "order", epoch)).numpy()
-    start = position * settings.batch_size
-    return np.asarray(task.rows[order[start : start + settings.batch_size]])
-
-
 def _check(losses: Mapping[str, float], step: int) -> None:
     broken = [name for name, value in losses.items() if not math.isfinite(value)]
     if broken:
@@ -191,13 +172,6 @@ def _check(losses: Mapping[str, float], step: int) -> None:
             f"The loss {broken[0]!r} is {losses[broken[0]]} at step {step}; start afresh with a "
             "lower learning rate."
         )
-
-
-def _share(state: _State, settings: LoopSettings, per_epoch: int) -> float:
-    if settings.epochs is not None:
-        return min(state.step / max(round(settings.epochs * per_epoch), 1), 1.0)
-    assert settings.minutes is not None
-    return min(state.spent_s / (60 * settings.minutes), 1.0)
 
 
 def _validate(
@@ -221,35 +195,20 @@ def _validate(
 
 
 def _report(state: _State, settings: LoopSettings, per_epoch: int, pace: float) -> StepReport:
-    share = _share(state, settings, per_epoch)
-    if settings.minutes is not None:
-        remaining = 60 * settings.minutes - state.spent_s
-    else:
-        remaining = state.step * (1 - share) / max(share, 1e-9) / max(pace, 1e-9)
-    last = state.history[-1] if state.history else None
-    loss = state.losses / state.n_losses if state.n_losses else (last.loss if last else math.nan)
+    share = share_done(settings, state.step, state.spent_s, per_epoch)
     return StepReport(
         step=state.step,
         epoch=state.step // per_epoch,
         share=share,
-        loss=loss,
+        loss=running_loss(state.losses, state.n_losses, state.history),
         images_per_s=pace * settings.batch_size,
-        remaining_s=max(remaining, 0.0),
-        last=last,
+        remaining_s=remaining_s(settings, state.step, state.spent_s, share, pace),
+        last=state.history[-1] if state.history else None,
     )
 
 
 def _save(task: AdversarialTask, state: _State, path: Path, fingerprint: str) -> None:
-    tensors: dict[str, Tensor] = {}
-    for name, network in task.networks.items():
-        for key, value in network.state_dict().items():
-            tensors[f"network.{name}.{key}"] = value.contiguous()
-    for name, optimiser in task.optimisers.items():
-        for index, moments in optimiser.state_dict()["state"].items():
-            for key, value in moments.items():
-                tensors[f"optimiser.{name}.{index}.{key}"] = torch.as_tensor(value).contiguous()
     content = {
-        "fingerprint": fingerprint,
         "memory": dict(task.memory),
         "step": state.step,
         "spent_s": state.spent_s,
@@ -257,32 +216,11 @@ def _save(task: AdversarialTask, state: _State, path: Path, fingerprint: str) ->
         "n_losses": state.n_losses,
         "history": [asdict(record) for record in state.history],
     }
-    save_tensors(path, tensors, {_STATE_KEY: json.dumps(content)})
+    write_state(path, fingerprint, task.networks, _named(task), content)
 
 
 def _restored(task: AdversarialTask, path: Path, fingerprint: str) -> _State:
-    try:
-        with safe_open(path, framework="pt") as file:
-            content = json.loads((file.metadata() or {})[_STATE_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise ExplainerError(
-            f"The checkpoint {path} cannot be read ({error}); start again with --fresh."
-        ) from error
-    if content["fingerprint"] != fingerprint:
-        raise ExplainerError(
-            f"The checkpoint {path} belongs to a run with other cases or settings; repeat those, "
-            "or start again with --fresh."
-        )
-    for name, network in task.networks.items():
-        network.load_state_dict(_under(tensors, f"network.{name}."))
-    for name, optimiser in task.optimisers.items():
-        moments: dict[int, dict[str, Any]] = {}
-        for key, value in _under(tensors, f"optimiser.{name}.").items():
-            index, moment = key.split(".", 1)
-            moments.setdefault(int(index), {})[moment] = value
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    content = read_state(path, fingerprint, task.networks, _named(task))
     task.memory.update(content["memory"])
     return _State(
         int(content["step"]),
@@ -293,5 +231,5 @@ def _restored(task: AdversarialTask, path: Path, fingerprint: str) -> _State:
     )
 
 
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+def _named(task: AdversarialTask) -> Mapping[str, torch.optim.Optimizer]:
+    return {f"optimiser.{name}": each for name, each in task.optimisers.items()}

@@ -12,7 +12,7 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,14 +20,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from explainers.base import Cancelled, ExplainerError
-from explainers.checkpoint import save_tensors
-
-STATE_FILE = "state.safetensors"
-_STATE_KEY = "state"
+from explainers.training.state import STATE_FILE, read_state, write_state
 
 
 class TrainingInterrupted(ExplainerError):
@@ -166,6 +162,10 @@ class _State:
     loss_sum: float
     history: list[EpochRecord]
 
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"network": self.network, "average": self.average}
+
 
 def train(
     task: Task,
@@ -208,18 +208,13 @@ def train(
     ExplainerError
         If there are too few images, or the checkpoint belongs to another run or is unreadable.
     """
-    steps_per_epoch = len(task.rows) // settings.batch_size
-    if steps_per_epoch < 1:
-        raise ExplainerError(
-            f"Training needs at least one batch of {settings.batch_size} images; the training "
-            f"split has {len(task.rows)}. Give more cases or a smaller batch."
-        )
+    steps_per_epoch = count_steps(task.rows, settings)
     state = _start(task, settings)
     if not fresh and (folder / STATE_FILE).exists():
         _restore(state, folder / STATE_FILE, fingerprint)
     earlier_s, started, started_step = state.spent_s, clock(), state.step
     saved_at = started
-    while (share := _share_done(state, settings, steps_per_epoch)) < 1:
+    while (share := share_done(settings, state.step, state.spent_s, steps_per_epoch)) < 1:
         _step(task, settings, state, share, steps_per_epoch)
         state.spent_s = earlier_s + clock() - started
         if state.step % steps_per_epoch == 0:
@@ -234,7 +229,7 @@ def train(
             _save(state, folder / STATE_FILE, fingerprint)
             saved_at = clock()
         if on_step is not None:
-            done = _share_done(state, settings, steps_per_epoch)
+            done = share_done(settings, state.step, state.spent_s, steps_per_epoch)
             pace = (state.step - started_step) / max(clock() - started, 1e-9)
             on_step(_report(state, settings, steps_per_epoch, done, pace))
     _save(state, folder / STATE_FILE, fingerprint)
@@ -276,20 +271,45 @@ def _start(task: Task, settings: LoopSettings) -> _State:
     return _State(network, average, optimiser, 0, 0.0, 0.0, [])
 
 
-def _share_done(state: _State, settings: LoopSettings, steps_per_epoch: int) -> float:
+def share_done(settings: LoopSettings, step: int, spent_s: float, steps_per_epoch: int) -> float:
+    """Share of a run that is done, in [0, 1], by its steps or by the clock."""
     if settings.epochs is not None:
-        return min(state.step / max(round(settings.epochs * steps_per_epoch), 1), 1.0)
+        return min(step / max(round(settings.epochs * steps_per_epoch), 1), 1.0)
     assert settings.minutes is not None
-    return min(state.spent_s / (60 * settings.minutes), 1.0)
+    return min(spent_s / (60 * settings.minutes), 1.0)
+
+
+def count_steps(task_rows: NDArray[np.int64], settings: LoopSettings) -> int:
+    """Steps per epoch.
+
+    Raises
+    ------
+    ExplainerError
+        If the images do not fill one batch.
+    """
+    steps_per_epoch = len(task_rows) // settings.batch_size
+    if steps_per_epoch < 1:
+        raise ExplainerError(
+            f"Training needs at least one batch of {settings.batch_size} images; the training "
+            f"split has {len(task_rows)}. Give more cases or a smaller batch."
+        )
+    return steps_per_epoch
+
+
+def rows_of_step(
+    rows: NDArray[np.int64], settings: LoopSettings, step: int, steps_per_epoch: int
+) -> NDArray[np.int64]:
+    """Batch of a step: every epoch has an order of its own, from (seed, epoch)."""
+    epoch, position = divmod(step, steps_per_epoch)
+    order = torch.randperm(len(rows), generator=seeded(settings.seed, "order", epoch)).numpy()
+    start = position * settings.batch_size
+    return np.asarray(rows[order[start : start + settings.batch_size]])
 
 
 def _step(
     task: Task, settings: LoopSettings, state: _State, share: float, steps_per_epoch: int
 ) -> None:
-    epoch, position = divmod(state.step, steps_per_epoch)
-    order = torch.randperm(len(task.rows), generator=seeded(settings.seed, "order", epoch)).numpy()
-    start = position * settings.batch_size
-    rows = task.rows[order[start : start + settings.batch_size]]
+    rows = rows_of_step(task.rows, settings, state.step, steps_per_epoch)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.half_precision):
         loss = task.loss(rows, seeded(settings.seed, "batch", state.step))
     value = float(loss.detach())
@@ -345,68 +365,46 @@ def _report(
     state: _State, settings: LoopSettings, steps_per_epoch: int, share: float, pace: float
 ) -> StepReport:
     in_epoch = state.step % steps_per_epoch
-    last = state.history[-1] if state.history else None
-    loss = state.loss_sum / in_epoch if in_epoch else (last.loss if last else math.nan)
-    if settings.minutes is not None:
-        remaining = 60 * settings.minutes - state.spent_s
-    else:
-        remaining = state.step * (1 - share) / max(share, 1e-9) / max(pace, 1e-9)
     return StepReport(
         step=state.step,
         epoch=state.step // steps_per_epoch,
         share=share,
-        loss=loss,
+        loss=running_loss(state.loss_sum, in_epoch, state.history),
         images_per_s=pace * settings.batch_size,
-        remaining_s=max(remaining, 0.0),
-        last=last,
+        remaining_s=remaining_s(settings, state.step, state.spent_s, share, pace),
+        last=state.history[-1] if state.history else None,
     )
 
 
+def running_loss(total: float, n_losses: int, history: Sequence[EpochRecord]) -> float:
+    """Mean loss since the last record; that record's where there is none yet, NaN at the start."""
+    if n_losses:
+        return total / n_losses
+    return history[-1].loss if history else math.nan
+
+
+def remaining_s(
+    settings: LoopSettings, step: int, spent_s: float, share: float, pace: float
+) -> float:
+    """Seconds to the end of a run that has done ``share`` of it, at ``pace`` steps per second."""
+    if settings.minutes is not None:
+        return max(60 * settings.minutes - spent_s, 0.0)
+    return max(step * (1 - share) / max(share, 1e-9) / max(pace, 1e-9), 0.0)
+
+
 def _save(state: _State, path: Path, fingerprint: str) -> None:
-    tensors: dict[str, Tensor] = {}
-    for prefix, module in (("network", state.network), ("average", state.average)):
-        for name, value in module.state_dict().items():
-            tensors[f"{prefix}.{name}"] = value.contiguous()
-    for index, moments in state.optimiser.state_dict()["state"].items():
-        for name, value in moments.items():
-            tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value).contiguous()
     content = {
-        "fingerprint": fingerprint,
         "step": state.step,
         "spent_s": state.spent_s,
         "loss_sum": state.loss_sum,
         "history": [asdict(record) for record in state.history],
     }
-    save_tensors(path, tensors, {_STATE_KEY: json.dumps(content)})
+    write_state(path, fingerprint, state.networks, {"optimiser": state.optimiser}, content)
 
 
 def _restore(state: _State, path: Path, fingerprint: str) -> None:
-    try:
-        with safe_open(path, framework="pt") as file:
-            content = json.loads((file.metadata() or {})[_STATE_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise ExplainerError(
-            f"The checkpoint {path} cannot be read ({error}); start again with --fresh."
-        ) from error
-    if content["fingerprint"] != fingerprint:
-        raise ExplainerError(
-            f"The checkpoint {path} belongs to a run with other cases or settings; repeat those, "
-            "or start again with --fresh."
-        )
-    for prefix, module in (("network.", state.network), ("average.", state.average)):
-        module.load_state_dict(_under(tensors, prefix))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under(tensors, "optimiser.").items():
-        index, name = key.split(".", 1)
-        moments.setdefault(int(index), {})[name] = value
-    fresh = state.optimiser.state_dict()
-    state.optimiser.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
+    content = read_state(path, fingerprint, state.networks, {"optimiser": state.optimiser})
     state.step = int(content["step"])
     state.spent_s = float(content["spent_s"])
     state.loss_sum = float(content["loss_sum"])
     state.history = [EpochRecord(**record) for record in content["history"]]
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
