@@ -308,10 +308,9 @@ def train_stylegan2(
     ExplainerError
         As the loop; or if sizes do not fit.
     """
-    if films.size != shape.size or features.input_size != (shape.size, shape.size):
+    if films.size != shape.size:
         raise ExplainerError(
-            f"Films of {films.size} px, a generator of {shape.size} px and a feature network of "
-            f"{features.input_size[0]} px; use three of the same size."
+            f"Films of {films.size} px and a generator of {shape.size} px; use the same size."
         )
     options = options or StyleGANSettings()
     folder.mkdir(parents=True, exist_ok=True)
@@ -353,6 +352,8 @@ def train_stylegan2(
 def pooled_features(classifier: OurClassifier, images: Tensor) -> NDArray[np.float32]:
     """Features (N, D) of images (N, 1, H, W) in [0, 1]: the last stage, averaged over the film.
 
+    Images of another size than the classifier's are brought to it, bilinearly.
+
     Raises
     ------
     ExplainerError
@@ -364,7 +365,13 @@ def pooled_features(classifier: OurClassifier, images: Tensor) -> NDArray[np.flo
             "The Fréchet distance needs a classifier of the small or smaller architecture; got "
             f"{classifier.architecture!r}."
         )
-    parts = [network.features_and_logits(part)[0][-1].mean(dim=(2, 3)) for part in images.split(64)]
+    parts = []
+    for part in images.split(64):
+        if part.shape[-2:] != classifier.input_size:
+            part = functional.interpolate(
+                part, classifier.input_size, mode="bilinear", antialias=True
+            )
+        parts.append(network.features_and_logits(part)[0][-1].mean(dim=(2, 3)))
     return torch.cat(parts).float().numpy()
 
 

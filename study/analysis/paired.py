@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,16 +16,6 @@ from scipy import stats
 
 from study.analysis.clustered import fit_clustered, group_codes, group_means
 from study.analysis.estimate import AnalysisError, Estimate, Scope
-
-ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
-Alternative = Literal["two-sided", "greater", "less"]
-
-_ZEROS = {
-    "wilcox": "zeros dropped",
-    "pratt": "zeros ranked, then dropped (Pratt)",
-    "zsplit": "zeros ranked and split between the signs",
-}
-_FEW = 10
 
 
 class NoPairs(AnalysisError):
@@ -52,63 +41,6 @@ class Pairs:
     contrast: tuple[str, str]
     frame: pd.DataFrame
     n_incomplete: int
-
-
-@dataclass(frozen=True)
-class SignedRank:
-    """A Wilcoxon signed-rank test.
-
-    Parameters
-    ----------
-    statistic
-        W, the smaller of ``w_plus`` and ``w_minus``; ``None`` if nothing could be ranked.
-    w_plus, w_minus
-        Sums of the ranks of positive and of negative differences (and of half the zeros' ranks
-        under ``zsplit``).
-    p_value
-        By the normal approximation with tie correction; ``None`` if nothing could be ranked.
-    n, n_nonzero
-        Differences given, and those other than 0.
-    zero_method, correction, alternative
-        As asked for.
-    note
-        Why there is no p-value, or what to mind about it.
-    """
-
-    statistic: float | None
-    w_plus: float | None
-    w_minus: float | None
-    p_value: float | None
-    n: int
-    n_nonzero: int
-    zero_method: ZeroMethod
-    correction: bool
-    alternative: Alternative
-    note: str = ""
-
-    @property
-    def method(self) -> str:
-        """The test with every choice that changes its number."""
-        return f"Wilcoxon signed-rank test, {self.choices}"
-
-    @property
-    def choices(self) -> str:
-        """Zero handling, continuity correction, approximation and side, in words."""
-        side = "" if self.alternative == "two-sided" else f", one-sided ({self.alternative})"
-        correction = "continuity correction" if self.correction else "no continuity correction"
-        return f"{_ZEROS[self.zero_method]}, {correction}, normal approximation{side}"
-
-    def to_estimate(self, scope: Scope) -> Estimate:
-        """Return W and p as an :class:`~study.analysis.estimate.Estimate`."""
-        if self.statistic is None:
-            return scope.unavailable("signed-rank W", method=self.method, note=self.note)
-        return scope.estimate(
-            "signed-rank W",
-            self.statistic,
-            p_value=self.p_value,
-            method=self.method,
-            note=self.note,
-        )
 
 
 def paired_differences(frame: pd.DataFrame, *, item: str, contrast: tuple[str, str]) -> Pairs:
@@ -158,86 +90,6 @@ def paired_differences(frame: pd.DataFrame, *, item: str, contrast: tuple[str, s
     pairs["difference"] = pairs["rating_1"] - pairs["rating_2"]
     n_incomplete = len(left) + len(right) - 2 * len(both)
     return Pairs(item, contrast, pairs.reset_index(), n_incomplete)
-
-
-def signed_rank(
-    differences: ArrayLike,
-    *,
-    zero_method: ZeroMethod = "wilcox",
-    correction: bool = False,
-    alternative: Alternative = "two-sided",
-) -> SignedRank:
-    """Test whether differences are symmetric about 0 (Wilcoxon 1945; Pratt 1959 for the zeros).
-
-    The p-value is the normal approximation with tie correction, as in
-    ``scipy.stats.wilcoxon(method="asymptotic")``; scipy's exact distribution is not used because it
-    is wrong with ties or zeros, which ratings always have. Differences are rounded to nine decimal
-    places before ranking so that averages over readers tie where they are equal.
-
-    Parameters
-    ----------
-    differences
-        Shape (n,), finite.
-    zero_method
-        ``wilcox`` drops zeros, ``pratt`` ranks them first and then drops them, ``zsplit`` gives
-        half of their ranks to either sign.
-    correction
-        Whether to apply the continuity correction of 1/2.
-    alternative
-        ``greater``: differences tend to be positive.
-    """
-    d = np.round(np.asarray(differences, dtype=float), 9)
-    n_nonzero = int(np.count_nonzero(d))
-
-    def result(
-        w_plus: float | None, w_minus: float | None, p_value: float | None, note: str
-    ) -> SignedRank:
-        w = None if w_plus is None or w_minus is None else min(w_plus, w_minus)
-        return SignedRank(
-            statistic=w,
-            w_plus=w_plus,
-            w_minus=w_minus,
-            p_value=p_value,
-            n=len(d),
-            n_nonzero=n_nonzero,
-            zero_method=zero_method,
-            correction=correction,
-            alternative=alternative,
-            note=note,
-        )
-
-    if n_nonzero == 0:
-        return result(None, None, None, f"All {len(d)} differences are 0: nothing to rank.")
-    w_plus, w_minus = _rank_sums(d, zero_method)
-    p_value = stats.wilcoxon(
-        d,
-        zero_method=zero_method,
-        correction=correction,
-        alternative=alternative,
-        method="asymptotic",
-    ).pvalue
-    note = (
-        f"Only {n_nonzero} differences other than 0: the normal approximation is rough."
-        if n_nonzero < _FEW
-        else ""
-    )
-    return result(w_plus, w_minus, float(p_value), note)
-
-
-def rank_biserial(differences: ArrayLike, scope: Scope) -> Estimate:
-    """Return the matched rank-biserial correlation (W₊ − W₋)/(W₊ + W₋), zeros dropped.
-
-    In [−1, 1]; positive where the first condition is rated higher (Kerby 2014,
-    doi:10.2466/11.IT.3.1).
-    """
-    method = "matched rank-biserial correlation, zeros dropped"
-    d = np.round(np.asarray(differences, dtype=float), 9)
-    if not np.any(d):
-        return scope.unavailable(
-            "rank-biserial", method=method, note=f"All {len(d)} differences are 0: nothing to rank."
-        )
-    w_plus, w_minus = _rank_sums(d, "wilcox")
-    return scope.estimate("rank-biserial", (w_plus - w_minus) / (w_plus + w_minus), method=method)
 
 
 def mean_difference(
@@ -380,17 +232,6 @@ def standard_deviations(differences: ArrayLike) -> tuple[float, float | None]:
     """Return the standard deviations with ddof 0 and ddof 1; the second needs two differences."""
     d = np.asarray(differences, dtype=float)
     return float(d.std()), float(d.std(ddof=1)) if len(d) > 1 else None
-
-
-def _rank_sums(d: NDArray[np.float64], zero_method: ZeroMethod) -> tuple[float, float]:
-    """Return W₊ and W₋."""
-    kept: NDArray[np.float64] = d[d != 0] if zero_method == "wilcox" else d
-    ranks = stats.rankdata(np.abs(kept))
-    w_plus, w_minus = float(ranks[kept > 0].sum()), float(ranks[kept < 0].sum())
-    if zero_method == "zsplit":
-        half = float(ranks[kept == 0].sum()) / 2
-        return w_plus + half, w_minus + half
-    return w_plus, w_minus
 
 
 def _check_contrast(frame: pd.DataFrame, item: str, contrast: Sequence[str]) -> None:

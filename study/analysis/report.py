@@ -40,8 +40,9 @@ from study.analysis import rendering
 from study.analysis.cells import NOT_GIVEN
 from study.analysis.columns import Ratings, canonicalise, natural_order
 from study.analysis.estimate import AnalysisError, Estimate
-from study.analysis.paired import NoPairs, Pairs, ZeroMethod, paired_differences
+from study.analysis.paired import NoPairs, Pairs, paired_differences
 from study.analysis.regression import IouRegression, iou_columns, rating_on_iou
+from study.analysis.signed_rank import ZeroMethod
 from study.analysis.summary import (
     Choices,
     PairedDifference,

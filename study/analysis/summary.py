@@ -13,17 +13,14 @@ from study.analysis.columns import natural_order
 from study.analysis.estimate import Estimate, Scope
 from study.analysis.paired import (
     Pairs,
-    SignedRank,
-    ZeroMethod,
     case_means,
     mean_difference,
     mean_difference_over_readers,
     paired_t,
-    rank_biserial,
-    signed_rank,
     standard_deviations,
     unpaired_rank_test,
 )
+from study.analysis.signed_rank import SignedRank, ZeroMethod, rank_biserial, signed_rank
 
 POOLED_WARNING = "Pooled over readers: treats readings as independent."
 

@@ -14,11 +14,10 @@ from study.analysis.paired import (
     mean_difference_over_readers,
     paired_differences,
     paired_t,
-    rank_biserial,
-    signed_rank,
     standard_deviations,
     unpaired_rank_test,
 )
+from study.analysis.signed_rank import rank_biserial, signed_rank
 
 # Cross- minus self-fertilised maize, eighths of an inch (Darwin 1876; Fisher 1935, section 17).
 DARWIN = (49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48)

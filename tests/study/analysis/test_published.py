@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from study.analysis.paired import ZeroMethod, signed_rank
 from study.analysis.report import analyse
+from study.analysis.signed_rank import ZeroMethod, signed_rank
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "reference" / "gifsplanation"
 EXPECTED = FOLDER / "expected.json"
