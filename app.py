@@ -14,6 +14,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from pages.web.gate import Gate
+from pages.web.readings import ReadingRoutes
 from pages.web.routes import PictureRoutes
 from pages.web.scratch import scratch
 from pages.web.site import site_of
@@ -22,7 +23,7 @@ _SITE = site_of(os.environ)
 
 app = st.App(
     "pages/navigation.py",
-    routes=PictureRoutes(_SITE, scratch()).routes,
+    routes=[*PictureRoutes(_SITE, scratch()).routes, *ReadingRoutes(_SITE).routes],
     middleware=[
         Middleware(
             Gate,

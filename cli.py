@@ -34,6 +34,7 @@ _REFUSALS = (
 )  # fmt: skip
 
 COMMANDS: Mapping[str, Entry] = {
+    "accounts": Entry("commands.accounts", "Who may sign in to a study; invitations."),
     "analyse": Entry("commands.analyse", "Statistics of a long table of ratings."),
     "audit": Entry("commands.audit", "Verify the hash chain of a study's record."),
     "bottleneck": Entry("commands.bottleneck", "Autoencoders of several sizes, compared."),

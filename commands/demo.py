@@ -2,81 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import pandas as pd
 
-from commands.prepare import SignInCode, prepare_study
+from commands.demo_cases import (
+    FILM_SIZE_PX,
+    check_predictions,
+    read_case_list,
+    read_practice_list,
+)
+from commands.prepare import InvitationLink, prepare_study
 from commands.progress import progress_bar
 from commands.serve import serve
-from data.phantom.parameters import FilmParameters, sample_parameters
 from data.phantom.write import write_phantoms
-from explainers.archive import ExplanationArchive
 from explainers.registry import names
 from study.accounts import Accounts
-from study.allocation import CaseChoice
 from study.errors import StudyError
 from study.folder import StudyFolder
+from study.invitations import INVITE
 from study.protocol import StudyProtocol, load_protocol, shipped_protocol
 from study.protocol_toml import to_toml
 
-CASE_LIST = Path(__file__).resolve().parents[1] / "study" / "protocols" / "demo_cases.csv"
-FILM_SIZE_PX = 512
-MINIMUM_MARGIN = 0.05
 SIZES = ("48", "240")
-
-
-@dataclass(frozen=True)
-class DemoCase:
-    """One line of the shipped case list.
-
-    Parameters
-    ----------
-    case_id
-        The case's name in the study; says nothing about the film.
-    seed, index
-        The film is ``sample_parameters(seed, index)``.
-    finding
-        What the shipped classifier claims.
-    present
-        Whether the film has it.
-    severity
-        Severity of the finding, 0 if absent; checked against the simulator.
-    probability
-        The shipped classifier's probability when the list was made.
-    """
-
-    case_id: str
-    seed: int
-    index: int
-    finding: str
-    present: bool
-    severity: float
-    probability: float
-
-    def parameters(self) -> FilmParameters:
-        """Return the film's parameters.
-
-        Raises
-        ------
-        StudyError
-            If the simulator no longer draws the severity that the list names.
-        """
-        drawn = sample_parameters(self.seed, self.index)
-        severity = drawn.severity(self.finding)
-        if abs(severity - self.severity) > 1e-6:
-            raise StudyError(
-                f"Demo case {self.case_id} should have {self.finding} of severity "
-                f"{self.severity:.3f}, but this simulator draws {severity:.3f}. "
-                "Make a new list with `counterlight select-demo`."
-            )
-        return drawn
 
 
 @click.command("demo")
@@ -100,15 +52,14 @@ def command(
     """
     folder = StudyFolder(out or Path("var") / ("demo" if n_cases == "48" else f"demo-{n_cases}"))
     if not folder.database.exists():
-        codes = prepare_demo(folder, int(n_cases))
-        _keep_codes(folder, codes)
-    for line in sign_in_codes(folder):
+        keep_links(folder, prepare_demo(folder, int(n_cases)))
+    for line in invitation_lines(folder, f"http://localhost:{port}", datetime.now(UTC)):
         click.echo(line)
     if serves:
         serve(folder.root, port=port, more_cases=more_cases)
 
 
-def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[SignInCode, ...]:
+def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[InvitationLink, ...]:
     """Render the shipped case list, check it, explain it and freeze the demo study.
 
     Raises
@@ -118,29 +69,29 @@ def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[SignInCode, ...]:
     """
     protocol = demo_protocol(n_cases)
     cases = read_case_list(protocol)
+    practice = read_practice_list(protocol, len(cases))
+    films = (*cases, *practice)
     folder.root.mkdir(parents=True, exist_ok=True)
     folder.protocol.write_text(to_toml(protocol), encoding="utf-8")
-    with progress_bar("simulated films", len(cases)) as advance:
+    with progress_bar("simulated films", len(films)) as advance:
         write_phantoms(
             folder.cases,
-            n=len(cases),
+            n=len(films),
             size=FILM_SIZE_PX,
-            seed=cases[0].seed,
+            seed=films[0].seed,
             processes=os.cpu_count() or 1,
             on_progress=advance,
-            parameters=[case.parameters() for case in cases],
+            parameters=[film.parameters() for film in films],
         )
-    # Strata are opaque letters: what they stand for is not stored with the allocation.
-    choices = [CaseChoice(case.case_id, case.finding, "ab"[case.present]) for case in cases]
-    codes = prepare_study(
+    return prepare_study(
         folder,
         protocol,
         classifier="phantom-classifier",
         autoencoder="phantom-autoencoder",
-        choices=choices,
-        check=lambda: check_predictions(folder, cases),
+        choices=[case.choice for case in cases],
+        practice=[case.choice for case in practice],
+        check=lambda: check_predictions(folder, films),
     )
-    return codes
 
 
 def demo_protocol(n_cases: int) -> StudyProtocol:
@@ -152,95 +103,72 @@ def demo_protocol(n_cases: int) -> StudyProtocol:
     )
 
 
-def read_case_list(protocol: StudyProtocol, path: Path = CASE_LIST) -> tuple[DemoCase, ...]:
-    """Return the first true and false positives of each finding, as many as the protocol reads.
+def invitation_lines(folder: StudyFolder, address: str, now: datetime) -> list[str]:
+    """Return one line for each person of the demo: the link that is still open, or the name.
 
-    Raises
-    ------
-    StudyError
-        If the list is missing or too short.
+    A link that was lost or has expired is replaced by a new one, unless that person has set a
+    passphrase already.
+
+    Parameters
+    ----------
+    folder
+        The prepared demo.
+    address
+        Where the server will be reached, e.g. ``"http://localhost:8501"``.
+    now
+        Present moment, aware.
     """
-    if not path.is_file():
-        raise StudyError(
-            f"The demo's case list {path.name} is missing; make it with `counterlight select-demo`."
-        )
-    table = pd.read_csv(path)
-    plan = protocol.cases
-    rows = []
-    for finding in plan.findings:
-        for present, n_wanted in (
-            (1, plan.per_finding - plan.n_false_positives),
-            (0, plan.n_false_positives),
-        ):
-            found = table[(table["finding"] == finding) & (table["present"] == present)]
-            if len(found) < n_wanted:
-                raise StudyError(
-                    f"{path.name} has {len(found)} cases of {finding} with present = {present}; "
-                    f"{n_wanted} are needed. Make a longer list with `counterlight select-demo`."
-                )
-            rows.append(found.head(n_wanted))
-    chosen = pd.concat(rows).to_dict("records")
-    return tuple(
-        DemoCase(
-            case_id=f"ph-{n:06d}",
-            seed=int(row["seed"]),
-            index=int(row["index"]),
-            finding=str(row["finding"]),
-            present=bool(row["present"]),
-            severity=float(row["severity"]),
-            probability=float(row["probability"]),
-        )
-        for n, row in enumerate(sorted(chosen, key=_shuffled))
-    )
-
-
-def _shuffled(row: Mapping[Hashable, object]) -> bytes:
-    """Key of an order that follows neither the findings nor the truth."""
-    return hashlib.sha256(f"{row['seed']}/{row['index']}".encode()).digest()
-
-
-def check_predictions(folder: StudyFolder, cases: tuple[DemoCase, ...]) -> None:
-    """Check that every case is still a positive of the shipped classifier, with a margin.
-
-    Raises
-    ------
-    StudyError
-        Naming the first case whose probability is below 0.5 + margin.
-    """
-    table = ExplanationArchive(folder.explanations).predictions()
-    found = table.set_index(["case_id", "finding"])["probability"]
-    for case in cases:
-        probability = float(found.loc[(case.case_id, case.finding)])
-        if probability < 0.5 + MINIMUM_MARGIN - 1e-9:
-            raise StudyError(
-                f"Demo case {case.case_id} should be a positive of {case.finding} with probability "
-                f"{case.probability:.3f}, but the classifier now says {probability:.3f}. "
-                "Make a new list with `counterlight select-demo`."
+    accounts, kept = Accounts(folder.database), {}
+    for path in _kept_paths(folder):
+        with suppress(StudyError):  # used or expired meanwhile
+            account = accounts.invited(path.removeprefix(INVITE), now)
+            kept[account.account_id] = path
+    lines, links = [], []
+    for account in accounts.accounts():
+        if account.revoked:
+            continue
+        who = account.label or account.name
+        if account.accepted:
+            lines.append(
+                f"{who:<14} {address}/sign-in  (as {account.name}, with the passphrase that was "
+                "set)"
             )
+            continue
+        path = kept.get(account.account_id) or accounts.reinvite(account.account_id, now).path
+        links.append(InvitationLink(who, path))
+        lines.append(f"{who:<14} {address}{path}")
+    keep_links(folder, links)
+    return lines
 
 
-def sign_in_codes(folder: StudyFolder) -> list[str]:
-    """Return one line for each person of the demo; new codes if the kept ones are lost."""
-    kept = _codes_file(folder)
-    if not kept.is_file():
-        accounts, now = Accounts(folder.database), datetime.now(UTC)
-        _keep_codes(
-            folder,
-            tuple(
-                SignInCode(each.label, accounts.reissue(each.account_id, now))
-                for each in accounts.accounts()
-            ),
-        )
-    return kept.read_text(encoding="utf-8").splitlines()
+def keep_links(folder: StudyFolder, links: Sequence[InvitationLink]) -> None:
+    """Keep the demo's open links for its next start. A real study shows them once and keeps none.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be written.
+    """
+    path = _links_file(folder)
+    text = "".join(f"{each.who:<14} {each.path}\n" for each in links)
+    try:
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(
+            f"{path} cannot be written ({error.strerror or error}); free some space or make it "
+            "writable, and start the demo again."
+        ) from error
 
 
-def _codes_file(folder: StudyFolder) -> Path:
-    """Where the demo keeps its codes. A real study shows them once and keeps none."""
-    return folder.root / "sign-in-codes.txt"
+def _kept_paths(folder: StudyFolder) -> list[str]:
+    """Return the links kept at the last start; none if the file is gone."""
+    try:
+        lines = _links_file(folder).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line.split()[-1] for line in lines if line.strip()]
 
 
-def _keep_codes(folder: StudyFolder, codes: tuple[SignInCode, ...]) -> None:
-    text = "".join(f"{each.who:<14} {each.code}\n" for each in codes)
-    path = _codes_file(folder)
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
+def _links_file(folder: StudyFolder) -> Path:
+    return folder.root / "invitations.txt"

@@ -19,7 +19,7 @@ from study.export import export_study
     help="Directory for the files; it is made if needed.",
 )
 def command(study_dir: Path, out: Path) -> None:
-    """Write ratings.csv, assignments.csv, codebook.csv, protocol.toml and README.txt to DIR."""
+    """Write ratings, assignments, missing readings, profiles, events, codebook … to DIR."""
     export = export_study(study_dir, out)
     for path in export.files:
         click.echo(path)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from commands.demo import DemoCase, demo_protocol, read_case_list
+from commands.demo import demo_protocol
+from commands.demo_cases import DemoCase, read_case_list
 from commands.progress import progress_bar
 from data.case import slug
 from data.manifest import CaseSet

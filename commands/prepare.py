@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from commands.explain import write_localisation
+from commands.prepare_pictures import Readings, explain_readings, shown_methods
 from commands.progress import progress_bar
 from data.manifest import CASES_FILE, CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
@@ -21,35 +20,36 @@ from explainers.archive import ExplanationArchive
 from explainers.checkpoint import weights_path
 from explainers.classifiers.ours import OurClassifier, load_classifier
 from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
-from explainers.parallel import explain_in_processes
-from explainers.registry import create, names, needs_autoencoder, spec
+from explainers.registry import create, names, needs_autoencoder
 from explainers.run import predict_cases
 from pages.parts.display import write_displays
-from study.accounts import Accounts, Role
+from study.accounts import Accounts
 from study.allocation import CaseChoice, allocate
 from study.errors import StudyError
 from study.folder import StudyFolder
+from study.people import Role
 from study.protocol import StudyProtocol, load_protocol
-from study.selection import select_cases
+from study.selection import select_cases, select_practice
 from study.store import StudyStore
 
 ENTROPY_BYTES = 32
 
 
 @dataclass(frozen=True)
-class SignInCode:
-    """A code to be handed to one person.
+class InvitationLink:
+    """A link to be handed to one person, who sets a passphrase with it.
 
     Parameters
     ----------
     who
         The account's label, e.g. ``"Reader R1"``.
-    code
-        The sign-in code; the study itself keeps only a hash of it.
+    path
+        Path of the link, to be put behind the address of the server; good once, and for a limited
+        time. The study itself keeps only a hash of its secret.
     """
 
     who: str
-    code: str
+    path: str
 
 
 @click.command("prepare")
@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Select cases, explain them, allocate the readings and freeze the study in OUT.
 
-    Prints one sign-in code for each reader, a researcher and a coordinator. The codes are shown
+    Prints one invitation link for each reader, a researcher and a coordinator. The links are shown
     once. An interrupted run goes on where it stopped; a frozen study is never overwritten.
     """
     protocol = load_protocol(protocol_file, known_methods=names())
@@ -76,9 +76,10 @@ def command(
     click.echo(f"Study ready. Open it with: counterlight serve {out}")
 
 
-def _show(codes: Sequence[SignInCode]) -> None:
-    for each in codes:
-        click.echo(f"{each.who:<14} {each.code}")
+def _show(links: Sequence[InvitationLink]) -> None:
+    click.echo("Hand one link to each person; put the address of the server in front of it.")
+    for each in links:
+        click.echo(f"{each.who:<14} {each.path}")
 
 
 def refuse_frozen(folder: StudyFolder) -> None:
@@ -113,7 +114,7 @@ def open_networks(
                 f"{holder} knows nothing of {', '.join(map(repr, unknown))}, which the protocol "
                 f"asks for; it knows {', '.join(known)}. Correct cases.findings in the protocol."
             )
-    methods = _methods(protocol)
+    methods = shown_methods(protocol)
     generator = load_autoencoder(autoencoder) if needs_autoencoder(methods) else None
     for name in methods:
         create(name, classifier=network, autoencoder=generator)
@@ -127,9 +128,10 @@ def prepare_study(
     classifier: str,
     autoencoder: str,
     choices: Sequence[CaseChoice] | None = None,
+    practice: Sequence[CaseChoice] | None = None,
     check: Callable[[], None] | None = None,
-    announce: Callable[[tuple[SignInCode, ...]], None] | None = None,
-) -> tuple[SignInCode, ...]:
+    announce: Callable[[tuple[InvitationLink, ...]], None] | None = None,
+) -> tuple[InvitationLink, ...]:
     """Explain the chosen cases, draw what readers will see, allocate and freeze.
 
     Parameters
@@ -142,14 +144,16 @@ def prepare_study(
         Name of a shipped network, or a safetensors file.
     choices
         Cases to read; selected by the protocol's rule if not given.
+    practice
+        Cases of ``protocol.practice``, in its order; selected by its rule if not given.
     check
         Called once the predictions are in place; may refuse them by raising.
     announce
-        Called with the codes when all is ready, just before the study is frozen.
+        Called with the links when all is ready, just before the study is frozen.
 
     Returns
     -------
-    tuple of SignInCode
+    tuple of InvitationLink
         Readers first, then the researcher and the coordinator.
 
     Raises
@@ -168,43 +172,36 @@ def prepare_study(
         archive.save_predictions(predict_cases(cases, network, on_progress=advance))
     if check is not None:
         check()
+    seed, tables = protocol.study.seed, (references.table(), archive.predictions())
     if choices is None:
-        choices = select_cases(
-            references.table(), archive.predictions(), protocol, protocol.study.seed
-        )
-    methods = _methods(protocol)
-    pairs = [(choice.case_id, choice.finding) for choice in choices]
-    with progress_bar("explanations") as advance:
-        explain_in_processes(
-            folder.cases,
-            pairs,
-            methods,
-            archive.root,
-            classifier=str(folder.classifier),  # what is kept is what made the pictures
-            autoencoder=str(folder.autoencoder),
-            processes=os.cpu_count() or 1,
-            on_progress=advance,
-        )
-    write_localisation(folder.cases, archive, pairs, methods)
+        choices = select_cases(*tables, protocol, seed)
+    if practice is None:
+        taken = {choice.case_id for choice in choices}
+        practice = select_practice(*tables, protocol, seed, taken)
+    reading = Readings(protocol, tuple(choices), tuple(practice))
+    explain_readings(folder, reading, network)
     with progress_bar("displays") as advance:
-        write_displays(folder.root, protocol, choices, on_progress=advance)
-    return _freeze(folder, protocol, choices, announce)
+        write_displays(
+            folder.root, protocol, choices, reading.partners, practice, on_progress=advance
+        )
+    return _freeze(folder, reading, announce)
 
 
 def _freeze(
     folder: StudyFolder,
-    protocol: StudyProtocol,
-    choices: Sequence[CaseChoice],
-    announce: Callable[[tuple[SignInCode, ...]], None] | None,
-) -> tuple[SignInCode, ...]:
+    reading: Readings,
+    announce: Callable[[tuple[InvitationLink, ...]], None] | None,
+) -> tuple[InvitationLink, ...]:
     """Write protocol, allocation and accounts; the last step, so a database means a whole study."""
+    protocol = reading.protocol
     readers = [f"R{n}" for n in range(1, protocol.design.readers + 1)]
     assignments = allocate(
         protocol,
-        choices,
+        reading.choices,
         protocol.study.seed,
         readers,
         entropy=secrets.token_bytes(ENTROPY_BYTES),
+        practice=reading.practice,
     )
     people: list[tuple[Role, str | None, str]] = [("reader", r, f"Reader {r}") for r in readers]
     people += [("researcher", None, "Researcher"), ("coordinator", None, "Coordinator")]
@@ -214,14 +211,14 @@ def _freeze(
             store = StudyStore.create(unfinished, protocol, assignments)
             try:
                 accounts, now = Accounts(store), datetime.now(UTC)
-                codes = tuple(
-                    SignInCode(label, accounts.add(role, reader, label, now))
+                links = tuple(
+                    InvitationLink(label, accounts.invite(role, reader, label, now).path)
                     for role, reader, label in people
                 )
             finally:
                 store.close()
             if announce is not None:
-                announce(codes)  # a study whose codes nobody has seen would be lost
+                announce(links)  # a study whose links nobody has seen would be lost
             refuse_frozen(folder)  # a rename would replace a study that was frozen meanwhile
             unfinished.rename(folder.database)
     except OSError as error:
@@ -229,24 +226,13 @@ def _freeze(
             f"{folder.database} cannot be made ({error.strerror or error}); the study is not "
             "frozen. Free some space and prepare it again."
         ) from error
-    return codes
+    return links
 
 
 def _keep_network(path_or_name: str, target: Path) -> None:
     """Copy a network into the study, for the explorer and for whoever repeats the study."""
     with replacing(target) as fresh:
         shutil.copyfile(weights_path(path_or_name), fresh)
-
-
-def _methods(protocol: StudyProtocol) -> tuple[str, ...]:
-    """Return the methods behind the protocol's panels, each once, in the registry's order."""
-    shown = {
-        panel.method
-        for condition in protocol.conditions
-        for panel in condition.panels
-        if panel.method is not None
-    }
-    return tuple(n for n in names() if shown & {n, *spec(n).map_names()})
 
 
 def bring_cases(case_dir: Path, folder: StudyFolder) -> None:

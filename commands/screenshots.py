@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import sqlite3
@@ -56,7 +57,7 @@ MOST_READINGS = 12
 def command(study_dir: Path, out: Path, program: str | None) -> None:
     """Take the screenshots of the documentation from STUDY.
 
-    Works on a copy: STUDY itself, its readings and its sign-in codes stay as they are.
+    Works on a copy: STUDY itself, its readings and its accounts stay as they are.
     """
     source = StudyFolder.open(study_dir)
     chromium = program or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -151,12 +152,14 @@ def _signed_in(browser: Browser, url: str, folder: StudyFolder, role: Role) -> P
         a for a in accounts.accounts() if (a.role, a.reader_id, a.revoked) == (role, reader, False)
     ]
     if known:
-        code = accounts.reissue(known[0].account_id, utc_now())
+        invitation = accounts.reinvite(known[0].account_id, utc_now())
     else:
-        code = accounts.add(role, reader, "Screenshots", utc_now())
+        invitation = accounts.invite(role, reader, "Screenshots", utc_now())
     store.close()
-    page = _new_page(browser, url)
-    page.fill("#code", code)
+    page = _new_page(browser, f"{url}{invitation.path}")
+    passphrase = secrets.token_hex(16)
+    page.fill("#passphrase", passphrase)
+    page.fill("#repeat", passphrase)
     page.click("button")
     return page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import ipaddress
 import os
 import socket
 import sys
@@ -70,6 +71,12 @@ def serve(
     environment = dict(os.environ, **{STUDY_VARIABLE: str(study_dir.resolve())})
     environment |= offered_cases(more_cases, os.environ)
     click.echo(f"Serving {study_dir} at http://{address}:{port} (stop with Ctrl-C)")
+    if not _is_this_machine(address):
+        click.echo(
+            "Others can reach this address and nothing here encrypts what they send, passphrases "
+            "among it; put a server with TLS in front of it.",
+            err=True,
+        )
     sys.stdout.flush()
     os.chdir(script.parent)
     os.execvpe(
@@ -111,6 +118,14 @@ def offered_cases(more_cases: Sequence[Path], environment: Mapping[str, str]) ->
             )
     named = [environment.get(CASES_VARIABLE, ""), *(str(each.resolve()) for each in more_cases)]
     return {CASES_VARIABLE: os.pathsep.join(text for text in named if text)}
+
+
+def _is_this_machine(address: str) -> bool:
+    """Say whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def require_free(address: str, port: int) -> None:

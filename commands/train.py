@@ -201,6 +201,11 @@ def autoencoder_command(
     help="Steps between grids of samples with their distances.",
 )
 @click.option("--counterfactuals/--films-only", default=True, show_default=True)
+@click.option(
+    "--grow-from",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Begin with the state.safetensors of a training at a smaller --size.",
+)
 def stylegan2_command(
     channel_base: int,
     channel_limit: int,
@@ -209,6 +214,7 @@ def stylegan2_command(
     features: str,
     validate_every: int,
     counterfactuals: bool,
+    grow_from: Path | None,
     **shared: Any,
 ) -> None:
     """Train a StyleGAN2 generator of films, without any classifier, and write its card."""
@@ -236,6 +242,7 @@ def stylegan2_command(
             clock=time.monotonic,
             options=options,
             counterfactuals=counterfactuals,
+            grow_from=grow_from,
             validate_every=validate_every,
             fresh=job.fresh,
             on_step=on_step,

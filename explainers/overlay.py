@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -26,6 +26,14 @@ for the finding), orange = negative (brightness removed, evidence against it).""
 SignMeaning: TypeAlias = Literal["change", "evidence"]
 """What a sign says: brightness removed or added (films), or evidence against or for the finding
 (attributions)."""
+
+TableName: TypeAlias = Literal["inferno", "viridis", "cividis", "PuOr", "RdBu"]
+"""Colours that a viewer may choose from: three for magnitudes, two for signs."""
+
+MAGNITUDE_TABLES: Final[tuple[TableName, ...]] = ("inferno", "viridis", "cividis")
+SIGN_TABLES: Final[tuple[TableName, ...]] = ("PuOr", "RdBu")
+SIGN_ZERO: Final = 128
+"""Level of a signed map at which it is 0; 1 is the most negative, 255 the most positive."""
 
 _LEVELS = 256
 
@@ -89,6 +97,31 @@ def relative_scale(
     return np.clip(scaled, -1, 1).astype(np.float32)
 
 
+def shown_values(
+    values: NDArray[np.floating],
+    *,
+    signed: bool = False,
+    smoothing_px: float = 1.0,
+    clip_percentile: float = 99.5,
+) -> NDArray[np.float32]:
+    """Return what every drawing of a map shows: smoothed, then scaled; see :func:`overlay_rgba`.
+
+    Returns
+    -------
+    ndarray
+        (H, W), float32, in [0, 1], or [-1, 1] if signed.
+
+    Raises
+    ------
+    ExplainerError
+        As :func:`relative_scale`.
+    """
+    shown = values.astype(np.float64) if signed else np.abs(values.astype(np.float64))
+    if smoothing_px > 0 and np.isfinite(shown).all() and shown.ndim == 2:
+        shown = gaussian_filter(shown, smoothing_px, mode="nearest")
+    return relative_scale(shown, signed=signed, clip_percentile=clip_percentile)
+
+
 def overlay_rgba(
     values: NDArray[np.floating],
     *,
@@ -133,11 +166,12 @@ def overlay_rgba(
         raise ExplainerError(
             f"smoothing_px is {smoothing_px} and alpha {alpha}; expected at least 0, and [0, 1]."
         )
-    signed = _is_signed(colormap)
-    shown = values.astype(np.float64) if signed else np.abs(values.astype(np.float64))
-    if smoothing_px > 0 and np.isfinite(shown).all() and shown.ndim == 2:
-        shown = gaussian_filter(shown, smoothing_px, mode="nearest")
-    scaled = relative_scale(shown, signed=signed, clip_percentile=clip_percentile)
+    scaled = shown_values(
+        values,
+        signed=_is_signed(colormap),
+        smoothing_px=smoothing_px,
+        clip_percentile=clip_percentile,
+    )
     if size is not None and size != scaled.shape:
         scaled = resize(scaled, size)
     return _coloured(scaled, colormap, alpha)
@@ -205,6 +239,41 @@ def legend(
     return Legend(colours, (0.0, 1.0), ("none", "strongest"))
 
 
+def colour_table(name: TableName, *, alpha: float = 0.85) -> NDArray[np.uint8]:
+    """Return the colours of a map that is stored as 8-bit levels.
+
+    Parameters
+    ----------
+    name
+        One of :data:`MAGNITUDE_TABLES`, for levels from 0 (nothing) to 255 (strongest), or of
+        :data:`SIGN_TABLES`, for levels from 1 (most negative) over 128 (zero) to 255 (most
+        positive); level 0 is that of 1. ``"inferno"`` and ``"PuOr"`` colour as
+        :func:`overlay_rgba`. All can be read with any colour vision.
+    alpha
+        Opacity of the strongest levels, in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        (256, 4), uint8, RGBA, colours not premultiplied.
+
+    Raises
+    ------
+    ExplainerError
+        If there is no such table.
+    """
+    levels = np.arange(_LEVELS, dtype=np.float32)
+    if name in MAGNITUDE_TABLES:
+        return _coloured((levels / np.float32(255))[None], name, alpha)[0]
+    if name in SIGN_TABLES:
+        signs = (np.maximum(levels, 1) - np.float32(SIGN_ZERO)) / np.float32(SIGN_ZERO - 1)
+        return _coloured(signs[None], name, alpha)[0]
+    raise ExplainerError(
+        f"There is no table of colours {name!r}; expected one of "
+        f"{', '.join((*MAGNITUDE_TABLES, *SIGN_TABLES))}."
+    )
+
+
 def colour_bar(
     colormap: Colormap = "inferno", *, height: int = 160, width: int = 12, alpha: float = 0.85
 ) -> NDArray[np.uint8]:
@@ -225,13 +294,13 @@ def _is_signed(colormap: Colormap) -> bool:
     return colormap == "PuOr"
 
 
-def _coloured(scaled: NDArray[np.float32], colormap: Colormap, alpha: float) -> NDArray[np.uint8]:
-    """Colour numbers in [0, 1] (inferno) or [-1, 1] (PuOr); (H, W) -> (H, W, 4)."""
+def _coloured(scaled: NDArray[np.float32], colormap: TableName, alpha: float) -> NDArray[np.uint8]:
+    """Colour numbers in [0, 1] (magnitudes) or [-1, 1] (signs); (H, W) -> (H, W, 4)."""
     magnitude = np.abs(scaled)
     # PuOr is nearly white in the middle, which is transparent here, and nearly black at its ends,
     # which would make the strongest values darker than weaker ones: one colour of each half is
     # used, and opacity alone says how strong a value is.
-    at = scaled if colormap == "inferno" else 0.5 + 0.3 * np.sign(scaled)
+    at = scaled if colormap in MAGNITUDE_TABLES else 0.5 + 0.3 * np.sign(scaled)
     level = np.rint(at * (_LEVELS - 1)).astype(np.intp)
     picture = np.empty((*scaled.shape, 4), np.uint8)
     picture[..., :3] = _table(colormap)[level]
@@ -240,8 +309,8 @@ def _coloured(scaled: NDArray[np.float32], colormap: Colormap, alpha: float) -> 
     return picture
 
 
-@lru_cache(maxsize=4)
-def _table(colormap: Colormap) -> NDArray[np.uint8]:
+@lru_cache(maxsize=8)
+def _table(colormap: TableName) -> NDArray[np.uint8]:
     """Return the colours of a map, (256, 3), uint8."""
     table = matplotlib.colormaps[colormap](np.arange(_LEVELS) / (_LEVELS - 1), bytes=True)[:, :3]
     table.setflags(write=False)

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.errors import StoreUnavailable, StudyError
-from study.schema import TRIGGERS
+from study.schema import GUARDING_INDICES, STORE_FORMAT, TRIGGERS
+from study.schema import assignments as _ASSIGNMENTS
 
 GENESIS = "0" * 64
 _COLUMNS = "seq, created_at, kind, actor, subject, payload, previous_hash, hash"
+_ANSWERS = ("submitted", "skipped", "practised", "revised")
+_ABOUT_READINGS = (*_ANSWERS, "displayed", "feedback_read", "viewer", "problem_reported")
 _Row = tuple[int, str, str, str, str | None, str, str, str]
 
 
@@ -86,7 +89,8 @@ def assignments_digest(rows: Iterable[Sequence[object]]) -> str:
     Parameters
     ----------
     rows
-        (assignment_id, reader_id, session, position, condition, case_id, finding), in any order.
+        (assignment_id, reader_id, session, position, condition, case_id, finding, purpose,
+        shown_case_id), in any order.
     """
     ordered = sorted((list(row) for row in rows), key=lambda row: str(row[0]))
     return hashlib.sha256(canonical_json(ordered).encode("ascii")).hexdigest()
@@ -112,11 +116,18 @@ def verify(path: Path | str, *, head: str | None = None) -> AuditReport:
     StoreUnavailable
         If the file cannot be read as a study's database.
     """
-    events, assignments, triggers = _read(Path(path))
+    events, assignments, guards = _read(Path(path))
     problems = [*_chain_problems(events), *_content_problems(events, assignments)]
-    missing = sorted(set(TRIGGERS) - triggers)
-    if missing:
-        problems.append(f"The triggers {', '.join(missing)} are missing: rows could be changed.")
+    changed = sorted(name for name, text in TRIGGERS.items() if guards.get(name) != text)
+    if changed:
+        problems.append(
+            f"The triggers {', '.join(changed)} are missing or changed: rows could be changed."
+        )
+    lacking = sorted(set(GUARDING_INDICES) - set(guards))
+    if lacking:
+        problems.append(
+            f"The indices {', '.join(lacking)} are missing: a reading could be answered twice."
+        )
     if head is not None and head not in {row[7] for row in events}:
         problems.append(
             f"The head {head[:12]}… is not in the chain: events at the end are missing, or the "
@@ -125,19 +136,26 @@ def verify(path: Path | str, *, head: str | None = None) -> AuditReport:
     return AuditReport(len(events), events[-1][7] if events else GENESIS, tuple(problems))
 
 
-def _read(path: Path) -> tuple[list[_Row], list[tuple[object, ...]], set[str]]:
+def _read(path: Path) -> tuple[list[_Row], list[tuple[object, ...]], dict[str, str]]:
+    """Return events, assignments, and the text of each trigger and index."""
     if not path.is_file():
         raise StoreUnavailable(f"There is no study database {path}; name the file study.sqlite.")
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     try:
         connection.execute("BEGIN")  # one snapshot, also while readers are at work
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != STORE_FORMAT:
+            raise StoreUnavailable(
+                f"{path} has store format {version}; this release reads {STORE_FORMAT}. Verify it "
+                "with the release that made it."
+            )
         events = connection.execute(f"SELECT {_COLUMNS} FROM events ORDER BY rowid").fetchall()
         assignments = connection.execute(
-            "SELECT assignment_id, reader_id, session, position, condition, case_id, finding "
-            "FROM assignments"
+            f"SELECT {', '.join(column.name for column in _ASSIGNMENTS.columns)} FROM assignments"
         ).fetchall()
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        triggers = {name for (name,) in names}
+        guards = dict(
+            connection.execute("SELECT name, sql FROM sqlite_master WHERE type != 'table'")
+        )
     except sqlite3.Error as error:
         advice = (
             "free some space on its disk, or look for a failing one"
@@ -149,7 +167,7 @@ def _read(path: Path) -> tuple[list[_Row], list[tuple[object, ...]], set[str]]:
         ) from error
     finally:
         connection.close()
-    return events, assignments, triggers
+    return events, assignments, guards
 
 
 def _chain_problems(events: Sequence[_Row]) -> Iterable[str]:
@@ -179,17 +197,36 @@ def _content_problems(
         yield "The stored protocol does not match its digest."
     if assignments_digest(assignments) != frozen.get("assignments_digest"):
         yield "The assignments are not those that were frozen with the protocol."
-    readers = {row[0]: row[1] for row in assignments}
-    submitted: set[str | None] = set()
-    for seq, _, kind, actor, subject, *_ in events:
-        if kind not in ("displayed", "submitted", "revised"):
+    yield from _reading_problems(events, {str(row[0]): row for row in assignments})
+
+
+def _reading_problems(
+    events: Sequence[_Row], assignments: Mapping[str, tuple[object, ...]]
+) -> Iterable[str]:
+    """Check each reading: its own reader's, shown before it is answered, answered once."""
+    shown: set[str] = set()
+    latest: dict[str, int] = {}
+    for row in events:
+        seq, _, kind, actor, subject, *_ = row
+        if kind not in _ABOUT_READINGS or (kind == "problem_reported" and subject is None):
             continue
-        if readers.get(subject) != actor:
+        assignment, name = assignments.get(str(subject)), str(subject)
+        if assignment is None or assignment[1] != actor:
             yield f"Event {seq} ({kind}) is about a reading that is not assigned to its reader."
-        if kind == "submitted" and subject in submitted:
-            yield f"Event {seq} submits a reading a second time."
-        if kind == "submitted":
-            submitted.add(subject)
+            continue
+        if kind in _ANSWERS and (kind == "practised") != (assignment[7] == "practice"):
+            yield f"Event {seq} ({kind}) takes practice for a reading, or a reading for practice."
+        if kind == "displayed":
+            shown.add(name)
+        payload = _payload(row) or {}
+        if kind in _ANSWERS:
+            if name not in shown and "skipped_with" not in payload:
+                yield f"Event {seq} ({kind}) is about a reading that was not displayed before."
+            if kind != "revised" and name in latest:
+                yield f"Event {seq} ({kind}) is about a reading that was done before."
+            if kind == "revised" and payload.get("supersedes") != latest.get(name):
+                yield f"Event {seq} does not supersede the latest answer of its reading."
+            latest[name] = seq
 
 
 def _payload(row: _Row) -> Mapping[str, object] | None:

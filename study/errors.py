@@ -52,7 +52,7 @@ class InvalidAnswer(StudyError):
 
 
 class SignInRefused(StudyError):
-    """A sign-in that was refused; the message does not say whether the code exists.
+    """A sign-in that was refused; the message does not say whether the name exists.
 
     Parameters
     ----------

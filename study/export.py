@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -13,13 +13,32 @@ from study.audit import AuditReport, verify
 from study.clock import timestamp
 from study.codebook import codebook
 from study.errors import StudyError
+from study.export_tables import (
+    assignment_table,
+    closing_table,
+    event_table,
+    missing_table,
+    problem_table,
+    profile_table,
+)
 from study.folder import StudyFolder
 from study.protocol import StudyProtocol
 from study.protocol_toml import to_toml
 from study.store import StudyStore
 from study.table import IOU_PREFIX, long_table
 
-FILES = ("ratings.csv", "assignments.csv", "codebook.csv", "protocol.toml", "README.txt")
+FILES = (
+    "ratings.csv",
+    "assignments.csv",
+    "missing.csv",
+    "profile.csv",
+    "events.csv",
+    "closing.csv",
+    "problems.csv",
+    "codebook.csv",
+    "protocol.toml",
+    "README.txt",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -57,7 +76,7 @@ class Export:
     Parameters
     ----------
     files
-        ``ratings.csv``, ``assignments.csv``, ``codebook.csv``, ``protocol.toml``, ``README.txt``.
+        Those of :data:`FILES`.
     audit
         State of the record; a broken chain does not keep the data in, but the README says it.
     """
@@ -90,17 +109,24 @@ def export_study(study_dir: Path | str, out: Path | str) -> Export:
     store = StudyStore.open(folder.database)
     try:
         ratings = study_table(folder.root, store)
-        assignments = _assignment_table(store)
+        tables = {
+            "assignments.csv": assignment_table(store),
+            "missing.csv": missing_table(store),
+            "profile.csv": profile_table(store),
+            "events.csv": event_table(store),
+            "closing.csv": closing_table(store),
+            "problems.csv": problem_table(store),
+        }
         protocol = store.protocol
     finally:
         store.close()
     maps = [name.removeprefix(IOU_PREFIX) for name in ratings if name.startswith(IOU_PREFIX)]
     texts = {
         "ratings.csv": to_csv(ratings.astype({"value": "Int64", "reference": "Int64"})),
-        "assignments.csv": to_csv(assignments),
+        **{name: to_csv(table) for name, table in tables.items()},
         "codebook.csv": to_csv(codebook(protocol, maps)),
         "protocol.toml": to_toml(protocol),
-        "README.txt": _readme(protocol, ratings, report),
+        "README.txt": _readme(protocol, ratings, len(tables["missing.csv"]), report),
     }
     try:
         return Export(write_together(out, texts), report)
@@ -178,19 +204,9 @@ def guarded(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
-def _assignment_table(store: StudyStore) -> pd.DataFrame:
-    table = pd.DataFrame([asdict(a) for a in store.assignments()])
-    table = table.rename(columns={"reader_id": "reader"})
-    table = table[
-        ["assignment_id", "reader", "case_id", "finding", "condition", "session", "position"]
-    ]
-    for kind in ("displayed", "submitted"):
-        at = {event.subject: timestamp(event.created_at) for event in store.events(kind)}
-        table[f"{kind}_at"] = table["assignment_id"].map(lambda name, at=at: at.get(name))
-    return table
-
-
-def _readme(protocol: StudyProtocol, ratings: pd.DataFrame, report: AuditReport) -> str:
+def _readme(
+    protocol: StudyProtocol, ratings: pd.DataFrame, n_missing: int, report: AuditReport
+) -> str:
     simulated = int(ratings["simulated"].sum())
     intact = "intact" if report.intact else "NOT INTACT"
     lines = [
@@ -198,14 +214,22 @@ def _readme(protocol: StudyProtocol, ratings: pd.DataFrame, report: AuditReport)
         "",
         f"Protocol digest  {protocol.digest}",
         f"Record           {report.n_events} events, {intact}, head {report.head}",
-        f"Readings         {ratings['assignment_id'].nunique()}",
+        f"Readings         {ratings['assignment_id'].nunique()}, and {n_missing} missing",
         f"Answers          {len(ratings)}, of which {simulated} by simulated readers",
         f"Films            {'simulated' if protocol.study.simulated else 'not simulated'}",
         "",
         "ratings.csv      one row for each item of each reading; superseded answers are left out",
         "assignments.csv  what was to be read, in which order, and when it was",
+        "missing.csv      every reading without a rating, and why",
+        "profile.csv      who read: one row for each reader, without names",
+        "events.csv       what was done in the viewer, by the browser's clock",
+        "closing.csv      closing feedback on each condition",
+        "problems.csv     what readers reported as not working",
         "codebook.csv     every column: meaning, type, unit, allowed values",
         "protocol.toml    the frozen protocol",
+        "",
+        "Rows of ratings.csv with purpose = repeat are readings done once more, for agreement",
+        "within a reader; leave them out of other analyses. Answers to practice are in no file.",
         "",
         "Text cells that begin with = + - @ carry a leading apostrophe, so that a spreadsheet does",
         "not take them for formulas. Analyse with: counterlight analyse ratings.csv",

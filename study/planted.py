@@ -22,6 +22,8 @@ from scipy import stats
 
 from study.errors import StudyError
 
+_MANY_POINTS = 11
+
 
 @dataclass(frozen=True)
 class PlantedEffect:
@@ -63,7 +65,8 @@ class RatingModel:
     true_positive, false_positive
         Mean latent impression under the second condition of the contrast.
     spread
-        Distance between neighbouring thresholds, which lie symmetrically about 0.
+        Distance between neighbouring thresholds, which lie symmetrically about 0; on a scale of
+        more than 11 points a third of the distance between its lowest and highest threshold.
     reader_sd, case_sd, reader_case_sd
         Standard deviations of u, v and w.
     reader_condition_sd, case_condition_sd
@@ -83,8 +86,12 @@ class RatingModel:
     noise_sd: float = 0.7
 
     def thresholds(self, points: int) -> NDArray[np.float64]:
-        """Return the thresholds of a scale: shape (points - 1,), rising."""
-        return self.spread * (np.arange(points - 1, dtype=np.float64) - (points - 2) / 2)
+        """Return the thresholds of a scale: shape (points - 1,), rising.
+
+        A scale of more than 11 points covers what one of 5 points covers, more finely.
+        """
+        spread = self.spread if points <= _MANY_POINTS else self.spread * 3 / (points - 2)
+        return spread * (np.arange(points - 1, dtype=np.float64) - (points - 2) / 2)
 
     def base(self, correctness: str) -> float:
         """Return the mean latent impression of cases of this class."""

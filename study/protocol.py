@@ -13,40 +13,20 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from study.errors import ProtocolError
+from study.items import Item
+from study.plans import AnalysisPlan, CasePlan, PracticeCase
 from study.protocol_checks import contradictions, listed, unknown_method
 from study.protocol_problems import first_problem
+from study.record import FromList, Identifier, Record, Sentence
 
 FORMAT_VERSION = 1
 SHIPPED = ("demo", "gifsplanation")
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
-Sentence = Annotated[str, Field(min_length=1, max_length=4000)]
 
-
-def _tuple(value: object) -> object:
-    """TOML arrays arrive as lists; the frozen records hold tuples."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-class _Record(BaseModel):
-    """A frozen record that refuses unknown entries and silent conversions."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, str_strip_whitespace=True, allow_inf_nan=False
-    )
-
-
-class StudyHeader(_Record):
+class StudyHeader(Record):
     """What the study is called and what its readers are told.
 
     Parameters
@@ -57,6 +37,10 @@ class StudyHeader(_Record):
         Title that readers see.
     instructions
         Text that readers accept before their first reading.
+    consent
+        Text that readers consent to before anything else; empty: no consent is asked.
+    consent_version
+        Version of that text, kept with each reader's consent.
     seed
         Seed of case selection and allocation.
     simulated
@@ -66,67 +50,49 @@ class StudyHeader(_Record):
     id: Identifier
     title: Sentence
     instructions: Sentence
+    consent: Annotated[str, Field(max_length=20_000)] = ""
+    consent_version: Annotated[str, Field(min_length=1, max_length=40)] = "1"
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     simulated: bool
 
 
-class Design(_Record):
+class Design(Record):
     """How readings are spread over readers and sessions.
 
     Parameters
     ----------
     kind
-        ``"crossover"``: every reader reads every case once in each condition.
+        ``"crossover"``: every reader reads every case once in each condition, in different
+        sessions. ``"sequential"``: every case is read without and then at once with the
+        explanation; the first answer is locked. ``"parallel"``: every reader has one condition.
     sessions
-        Number of reading visits; one per condition.
+        Number of reading visits without repeats: one per condition in a crossover, else 1.
     washout_days
         Days between a reader's last reading of a session and the opening of the next.
     readers
         Number of readers.
     revisions
         Whether a submitted answer may be replaced by a revision (the first answer is kept).
+    repeats
+        Cases that each reader reads once more, in the condition of the first time, in an extra
+        last session that opens ``washout_days`` after the one before.
+    skips
+        Whether a reading may be skipped with a reason.
+    break_every
+        Readings of a sitting after which a break is offered; 0: never.
     """
 
-    kind: Literal["crossover"]
-    sessions: Annotated[int, Field(ge=2, le=12)] = 2
+    kind: Literal["crossover", "sequential", "parallel"]
+    sessions: Annotated[int, Field(ge=1, le=12)] = 2
     washout_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
     readers: Annotated[int, Field(ge=1, le=500)]
     revisions: bool = False
+    repeats: Annotated[int, Field(ge=0, le=100_000)] = 0
+    skips: bool = True
+    break_every: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
-class CasePlan(_Record):
-    """Which cases are read.
-
-    Parameters
-    ----------
-    findings
-        Findings in the order of the report.
-    per_finding
-        Number of cases for each finding.
-    false_positive_share
-        Share of the cases that are false positives (negative reference, probability over 0.5); the
-        rest are true positives.
-    minimum_margin
-        Smallest |probability - 0.5| of a chosen case.
-    """
-
-    findings: Annotated[tuple[Sentence, ...], BeforeValidator(_tuple), Field(min_length=1)]
-    per_finding: Annotated[int, Field(ge=1, le=100_000)]
-    false_positive_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    minimum_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-
-    @property
-    def n_false_positives(self) -> int:
-        """Number of false positives for each finding."""
-        return round(self.per_finding * self.false_positive_share)
-
-    @property
-    def n_true_positives(self) -> int:
-        """Number of true positives for each finding."""
-        return self.per_finding - self.n_false_positives
-
-
-class Panel(_Record):
+class Panel(Record):
     """One picture of a condition.
 
     Parameters
@@ -138,14 +104,21 @@ class Panel(_Record):
         for frames (``"latent_shift"``); absent for the film.
     title
         Heading that the reader sees; empty for none.
+    frames
+        ``"residual"``: the film plus the change that the explanation makes, at the film's
+        resolution; ``"decoded"``: the pictures of the generative network (frames only).
+    signed
+        Whether a map of a signed method shows the sign beside the magnitude (maps only).
     """
 
     show: Literal["film", "map", "frames"]
     method: str | None = None
     title: str = ""
+    frames: Literal["decoded", "residual"] = "residual"
+    signed: bool = False
 
 
-class Condition(_Record):
+class Condition(Record):
     """What is shown with the case.
 
     Parameters
@@ -153,54 +126,28 @@ class Condition(_Record):
     id
         Identifier in tables; never shown to readers.
     label
-        Words that readers see.
+        Words that readers see in the closing feedback only, never beside a case.
     panels
         Pictures from left to right.
     controls
         What the reader may operate: ``"slider"``, ``"play"``; none for a fixed presentation.
     autoplay
         Whether frames move without being asked to.
+    sham
+        What the panels show instead of the explanation of this case: that of another case of the
+        same finding (``"other_case"``), or that of a network whose weights were reset
+        (``"randomised_model"``); ``None`` for the explanation itself.
     """
 
     id: Identifier
     label: Sentence
-    panels: Annotated[tuple[Panel, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=6)]
-    controls: Annotated[tuple[Literal["slider", "play"], ...], BeforeValidator(_tuple)] = ()
+    panels: Annotated[tuple[Panel, ...], FromList, Field(min_length=1, max_length=6)]
+    controls: Annotated[tuple[Literal["slider", "play"], ...], FromList] = ()
     autoplay: bool = False
+    sham: Literal["other_case", "randomised_model"] | None = None
 
 
-class Item(_Record):
-    """One question.
-
-    Parameters
-    ----------
-    id
-        Identifier in tables.
-    kind
-        ``"likert"``: an integer from 1 to ``points``; ``"text"``: free text.
-    question
-        Words that the reader sees.
-    low, high
-        Anchors of the ends of the scale (Likert only).
-    points
-        Number of points of the scale (Likert only).
-    required
-        Whether a reading can be submitted without it.
-    max_length
-        Longest text, in characters (text only).
-    """
-
-    id: Identifier
-    kind: Literal["likert", "text"]
-    question: Sentence
-    low: str = ""
-    high: str = ""
-    points: Annotated[int, Field(ge=2, le=11)] = 5
-    required: bool = True
-    max_length: Annotated[int, Field(ge=1, le=20_000)] = 2000
-
-
-class Display(_Record):
+class Display(Record):
     """What surrounds the pictures.
 
     Parameters
@@ -219,35 +166,23 @@ class Display(_Record):
     frames_per_second: Annotated[float, Field(gt=0, le=60)] = 12.0
 
 
-class AnalysisPlan(_Record):
-    """The confirmatory analysis, declared before the first reading.
+class StudyProtocol(Record):
+    """The whole design of one study, frozen.
 
     Parameters
     ----------
-    primary
-        Identifier of the primary item.
-    contrast
-        Pair of condition identifiers; the effect is the first minus the second.
-    subset
-        Cases of the primary analysis.
-    margin
-        Difference on the item's scale that would matter; ``None`` if none is declared.
-    alpha
-        Two-sided level.
-    population
-        Readers that the conclusion is about.
-    """
-
-    primary: Identifier
-    contrast: Annotated[tuple[Identifier, Identifier], BeforeValidator(_tuple)]
-    subset: Literal["true_positive", "false_positive", "all"] = "all"
-    margin: Annotated[float, Field(ge=0)] | None = None
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    population: Literal["these_readers", "readers_like_them"] = "these_readers"
-
-
-class StudyProtocol(_Record):
-    """The whole design of one study, frozen.
+    format_version
+        1.
+    study, design, cases, display, analysis
+        Header, design, choice of cases, what surrounds the pictures, confirmatory analysis.
+    conditions
+        What is compared.
+    items
+        Questions about each reading.
+    practice
+        Cases that are tried first, in this order.
+    closing
+        Questions asked once about each condition, after the last reading.
 
     Raises
     ------
@@ -259,8 +194,10 @@ class StudyProtocol(_Record):
     study: StudyHeader
     design: Design
     cases: CasePlan
-    conditions: Annotated[tuple[Condition, ...], BeforeValidator(_tuple), Field(min_length=2)]
-    items: Annotated[tuple[Item, ...], BeforeValidator(_tuple), Field(min_length=1)]
+    conditions: Annotated[tuple[Condition, ...], FromList, Field(min_length=2)]
+    items: Annotated[tuple[Item, ...], FromList, Field(min_length=1)]
+    practice: Annotated[tuple[PracticeCase, ...], FromList, Field(max_length=40)] = ()
+    closing: Annotated[tuple[Item, ...], FromList] = ()
     display: Display = Display()
     analysis: AnalysisPlan
 
@@ -314,6 +251,22 @@ class StudyProtocol(_Record):
             f"The protocol has no condition {condition_id!r}; its conditions are "
             f"{listed(c.id for c in self.conditions)}."
         )
+
+    def items_of(self, condition_id: str) -> tuple[Item, ...]:
+        """Return the items that are asked in a condition, in order.
+
+        Raises
+        ------
+        ProtocolError
+            If the protocol has no such condition.
+        """
+        known = self.condition(condition_id).id
+        return tuple(item for item in self.items if item.asked_in(known))
+
+    @property
+    def n_sessions(self) -> int:
+        """Number of reading visits, the one of the repeats included."""
+        return self.design.sessions + (1 if self.design.repeats else 0)
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from study.item_checks import item_problems
+from study.plan_checks import plan_problems
 
 MAP_VARIANTS = ("max", "mean", "minmax", "interval")
 
 if TYPE_CHECKING:
-    from study.protocol import CasePlan, Condition, StudyProtocol
+    from study.plans import CasePlan
+    from study.protocol import Condition, Panel, StudyProtocol
 
 
 def unknown_method(protocol: StudyProtocol, known: Collection[str] | None) -> str | None:
@@ -37,19 +41,16 @@ def contradictions(protocol: StudyProtocol) -> Iterable[str]:
     yield from _duplicates("items", [i.id for i in protocol.items])
     yield from _finding_problems(protocol.cases)
     yield from _panel_problems(protocol.conditions)
-    for n, item in enumerate(protocol.items):
-        if item.kind == "likert" and not (item.low and item.high):
-            yield f"items[{n}] has no anchors; give both low and high a text."
-    if protocol.design.sessions != len(protocol.conditions):
-        yield (
-            f"design.sessions is {protocol.design.sessions} but there are "
-            f"{len(protocol.conditions)} conditions; a crossover reads one condition of a case in "
-            "each session, so make the two numbers equal."
-        )
+    yield from item_problems(protocol)
+    yield from _sham_problems(protocol)
+    yield from _design_problems(protocol)
+    yield from _practice_problems(protocol)
+    yield from _closing_problems(protocol)
     yield from _analysis_problems(protocol)
+    yield from plan_problems(protocol)
 
 
-def _duplicates(path: str, names: list[str]) -> Iterable[str]:
+def _duplicates(path: str, names: Sequence[str]) -> Iterable[str]:
     folded = [name.casefold() for name in names]
     for n, name in enumerate(folded):
         if name in folded[:n]:
@@ -77,14 +78,10 @@ def _finding_problems(cases: CasePlan) -> Iterable[str]:
         )
 
 
-def _panel_problems(conditions: tuple[Condition, ...]) -> Iterable[str]:
+def _panel_problems(conditions: Sequence[Condition]) -> Iterable[str]:
     for c, condition in enumerate(conditions):
         for p, panel in enumerate(condition.panels):
-            path = f"conditions[{c}].panels[{p}]"
-            if panel.show == "film" and panel.method is not None:
-                yield f"{path}.method is {panel.method!r}, but a film has no method; remove it."
-            if panel.show != "film" and not panel.method:
-                yield f"{path}.method is missing; name the explanation that this panel shows."
+            yield from _panel_problem(f"conditions[{c}].panels[{p}]", panel)
         moving = any(panel.show == "frames" for panel in condition.panels)
         if (condition.controls or condition.autoplay) and not moving:
             entry = "controls" if condition.controls else "autoplay"
@@ -94,6 +91,147 @@ def _panel_problems(conditions: tuple[Condition, ...]) -> Iterable[str]:
             )
         if len(set(condition.controls)) < len(condition.controls):
             yield f"conditions[{c}].controls names a control twice; list each once."
+
+
+def _panel_problem(path: str, panel: Panel) -> Iterable[str]:
+    if panel.show == "film" and panel.method is not None:
+        yield f"{path}.method is {panel.method!r}, but a film has no method; remove it."
+    if panel.show != "film" and not panel.method:
+        yield f"{path}.method is missing; name the explanation that this panel shows."
+    if panel.show != "frames" and panel.frames == "decoded":
+        yield f"{path}.frames is 'decoded', but this panel shows a {panel.show}; remove it."
+    if panel.signed and panel.show != "map":
+        yield f"{path}.signed is true, but only a map has signs to show; remove it."
+    elif panel.signed and panel.method and panel.method.rpartition("-")[2] in MAP_VARIANTS:
+        yield (
+            f"{path}.signed is true, but {panel.method!r} is a magnitude without a sign; remove it."
+        )
+
+
+def explains(condition: Condition) -> bool:
+    """Say whether a condition shows anything but the film."""
+    return any(panel.show != "film" for panel in condition.panels)
+
+
+def _sham_problems(protocol: StudyProtocol) -> Iterable[str]:
+    for c, condition in enumerate(protocol.conditions):
+        if condition.sham is None:
+            continue
+        path = f"conditions[{c}].sham"
+        if not explains(condition):
+            yield (
+                f"{path} is {condition.sham!r}, but this condition shows the film only; add a map "
+                "or frames, or remove it."
+            )
+        if condition.sham == "other_case":
+            if any(panel.frames == "decoded" for panel in condition.panels):
+                yield (
+                    f"{path} is 'other_case', but decoded frames would show the other case's film; "
+                    "use frames = 'residual'."
+                )
+            if protocol.cases.per_finding < 2:
+                yield (
+                    f"{path} is 'other_case', but cases.per_finding is 1, so there is no other "
+                    "case to show; read at least two."
+                )
+
+
+def _design_problems(protocol: StudyProtocol) -> Iterable[str]:
+    design, n_conditions = protocol.design, len(protocol.conditions)
+    if design.kind == "crossover":
+        if design.sessions != n_conditions:
+            yield (
+                f"design.sessions is {design.sessions} but there are {n_conditions} conditions; a "
+                "crossover reads one condition of a case in each session, so make the two numbers "
+                "equal."
+            )
+    elif design.sessions != 1:
+        yield (
+            f"design.sessions is {design.sessions}, but a {design.kind} study reads every case in "
+            "one session; set sessions = 1."
+        )
+    if design.kind == "sequential":
+        yield from _stage_problems(protocol.conditions)
+    if design.kind == "parallel" and design.readers % n_conditions:
+        yield (
+            f"design.readers is {design.readers}, which {n_conditions} parallel groups cannot "
+            "share equally; choose a multiple."
+        )
+    n_choices = protocol.cases.per_finding * len(protocol.cases.findings)
+    if design.repeats > n_choices:
+        yield (
+            f"design.repeats is {design.repeats}, but a reader has only {n_choices} cases; "
+            f"repeat at most {n_choices}."
+        )
+
+
+def _stage_problems(conditions: Sequence[Condition]) -> Iterable[str]:
+    if len(conditions) != 2:
+        yield (
+            f"conditions has {len(conditions)} entries, but a sequential study has two stages: "
+            "without and then with the explanation; give exactly two."
+        )
+        return
+    if explains(conditions[0]):
+        yield (
+            "conditions[0] shows an explanation, but the first stage of a sequential study is "
+            "without; leave only the film."
+        )
+    if not explains(conditions[1]):
+        yield (
+            "conditions[1] shows the film only, but the second stage of a sequential study is with "
+            "the explanation; add a map or frames."
+        )
+
+
+def _practice_problems(protocol: StudyProtocol) -> Iterable[str]:
+    conditions = {condition.id: condition for condition in protocol.conditions}
+    seen = set()
+    for n, practice in enumerate(protocol.practice):
+        path = f"practice[{n}]"
+        if practice.finding not in protocol.cases.findings:
+            yield (
+                f"{path}.finding is {practice.finding!r}; the study's findings are "
+                f"{listed(protocol.cases.findings)}; correct the name."
+            )
+        if practice.condition not in conditions:
+            yield (
+                f"{path}.condition is {practice.condition!r}; the conditions are "
+                f"{listed(conditions)}; correct the id."
+            )
+        elif conditions[practice.condition].sham is not None:
+            yield (
+                f"{path}.condition is {practice.condition!r}, which is a sham; practise with a "
+                "condition that shows the explanation itself."
+            )
+        key = (practice.case_id, practice.finding, practice.condition)
+        if practice.case_id is not None and key in seen:
+            yield f"{path} is the same case in the same condition a second time; remove it."
+        seen.add(key)
+    if protocol.design.kind == "parallel" and protocol.practice:
+        numbers = [
+            sum(practice.condition == name for practice in protocol.practice) for name in conditions
+        ]
+        if len(set(numbers)) > 1:
+            yield (
+                f"practice has {listed(map(str, numbers))} cases in the conditions "
+                f"{listed(conditions)}; parallel groups must practise equally, so give each the "
+                "same number."
+            )
+
+
+def _closing_problems(protocol: StudyProtocol) -> Iterable[str]:
+    if not protocol.closing:
+        return
+    yield from _duplicates("closing", [item.id for item in protocol.closing])
+    labels = [condition.label.casefold() for condition in protocol.conditions]
+    for n, label in enumerate(labels):
+        if label in labels[:n]:
+            yield (
+                f"conditions[{n}].label is {protocol.conditions[n].label!r}, as that of "
+                f"conditions[{labels.index(label)}]; closing questions name the condition by its "
+                "label, so give each its own."
+            )
 
 
 def _analysis_problems(protocol: StudyProtocol) -> Iterable[str]:
@@ -106,17 +244,25 @@ def _analysis_problems(protocol: StudyProtocol) -> Iterable[str]:
             )
     if plan.contrast[0] == plan.contrast[1]:
         yield "analysis.contrast names the same condition twice; name the two to be compared."
-    scales = {i.id: i for i in protocol.items if i.kind == "likert"}
+    scales = {i.id: i for i in protocol.items if i.kind in ("likert", "scale")}
     if plan.primary not in scales:
         yield (
-            f"analysis.primary is {plan.primary!r}; it must be one of the likert items, here "
-            f"{listed(scales) or 'none'}; correct the id."
+            f"analysis.primary is {plan.primary!r}; it must be one of the likert or scale items, "
+            f"here {listed(scales) or 'none'}; correct the id."
         )
-    elif not scales[plan.primary].required:
-        yield (
-            f"analysis.primary is {plan.primary!r}, which is not required; set required = true "
-            "for the primary item."
-        )
+    else:
+        primary = scales[plan.primary]
+        if not primary.required:
+            yield (
+                f"analysis.primary is {plan.primary!r}, which is not required; set required = true "
+                "for the primary item."
+            )
+        left_out = [name for name in plan.contrast if not primary.asked_in(name)]
+        if left_out:
+            yield (
+                f"analysis.primary is {plan.primary!r}, which is not asked in "
+                f"{listed(left_out)}; ask it in both conditions of the contrast."
+            )
     share = {"true_positive": protocol.cases.n_true_positives, "all": 1}
     share["false_positive"] = protocol.cases.n_false_positives
     if share[plan.subset] == 0:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from study.allocation import CaseChoice
 from study.errors import SelectionError
-from study.protocol import CasePlan, StudyProtocol
+from study.plans import CasePlan, PracticeCase
+from study.protocol import StudyProtocol
 
 OPERATING_POINT = 0.5
 REFERENCE_PREFIX = "finding:"
 
-__all__ = ["CaseChoice", "positives", "select_cases"]
+__all__ = ["CaseChoice", "positives", "select_cases", "select_practice"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def select_cases(
     """Choose the cases of a study.
 
     A case is used for one finding only, wherever that is possible; if it is not, for as few
-    findings as a maximum matching leaves over, and never twice for the same finding.
+    findings as a maximum matching leaves over, and never twice for the same finding. Cases that
+    the protocol names for practice are left out.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def select_cases(
     """
     plan = protocol.cases
     table = positives(reference_table, predictions_table, plan)
+    named = {practice.case_id for practice in protocol.practice}
+    table = table[~table["case_id"].astype(str).isin(named)]
     slots = _slots(table, plan, seed)
     short = [slot for slot in slots if len(slot.eligible) < slot.n_needed]
     if short:
@@ -91,6 +95,78 @@ def select_cases(
         ]
         choices += sorted(chosen, key=lambda c: _rank(seed, "order", finding, c.case_id))
     return tuple(choices)
+
+
+def select_practice(
+    reference_table: pd.DataFrame,
+    predictions_table: pd.DataFrame,
+    protocol: StudyProtocol,
+    seed: int,
+    taken: Collection[str],
+) -> tuple[CaseChoice, ...]:
+    """Choose the practice cases of a study.
+
+    Parameters
+    ----------
+    reference_table, predictions_table
+        As for :func:`select_cases`.
+    protocol
+        Its ``practice`` names cases, or says of which kind they are to be.
+    seed
+        Decides which of the eligible cases are taken.
+    taken
+        Identifiers of the study's cases, none of which is practised.
+
+    Returns
+    -------
+    tuple of CaseChoice
+        In the order of ``protocol.practice``; where the rule chooses, each case once.
+
+    Raises
+    ------
+    SelectionError
+        If a named case has no prediction or is a case of the study, or no eligible case is left.
+    """
+    if not protocol.practice:
+        return ()
+    table = positives(reference_table, predictions_table, protocol.cases)
+    used = {*taken, *(practice.case_id for practice in protocol.practice)}
+    choices: list[CaseChoice] = []
+    for n, practice in enumerate(protocol.practice):
+        if practice.case_id is not None:
+            _check_named(n, practice, predictions_table, taken)
+            choices.append(CaseChoice(practice.case_id, practice.finding))
+            continue
+        kind = (table["finding"] == practice.finding) & (table["correctness"] == practice.subset)
+        eligible = sorted(
+            set(map(str, table.loc[kind, "case_id"])) - used,
+            key=lambda case_id: _rank(seed, "practice", case_id),
+        )
+        if not eligible:
+            raise SelectionError(
+                f"No {practice.subset.replace('_', ' ')} of {practice.finding!r} is left for "
+                f"practice[{n}]; add cases, lower per_finding, or name a case_id."
+            )
+        used.add(eligible[0])
+        choices.append(CaseChoice(eligible[0], practice.finding))
+    return tuple(choices)
+
+
+def _check_named(
+    n: int, practice: PracticeCase, predictions: pd.DataFrame, taken: Collection[str]
+) -> None:
+    """Refuse a named practice case that is not predicted, or is read in the study."""
+    if practice.case_id in taken:
+        raise SelectionError(
+            f"practice[{n}].case_id is {practice.case_id!r}, which is a case of the study; "
+            "practise with another one."
+        )
+    of_finding = predictions["case_id"].astype(str)[predictions["finding"] == practice.finding]
+    if practice.case_id not in set(of_finding):
+        raise SelectionError(
+            f"practice[{n}].case_id is {practice.case_id!r}, for which there is no prediction of "
+            f"{practice.finding!r}; name a case of the case set."
+        )
 
 
 def positives(

@@ -1,59 +1,48 @@
-"""A reader's way through a study: what comes next, what was shown, what was answered.
+"""One reader's readings: shown in turn, answered, skipped, revised; never lost, never twice.
 
 The state is derived from the store at every call and kept nowhere else, so a reload, a second
-window or a restarted server continues at the same reading.
+window or a restarted server continues at the same reading. :mod:`study.steps` says how.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
+from typing import Final
 
 from study.allocation import Assignment
-from study.clock import Clock
-from study.errors import AlreadyRated, NotCurrent, StudyError, UnknownAssignment
-from study.events import Event, View, Writer
-from study.protocol import StudyProtocol
-from study.rating import validate_answers
-from study.store import StudyStore
+from study.answering import (
+    SKIP_REASONS,
+    DoneReading,
+    Receipt,
+    SkipReason,
+    plain_words,
+    repeated,
+    same_answers,
+    valid_timings,
+)
+from study.drafts import checked_draft, remove_draft, write_draft
+from study.errors import AlreadyRated, NotCurrent, StudyError
+from study.events import Writer
+from study.rating import Answer, validate_answers
+from study.sitting import Sitting
+from study.steps import Overview, Step, reopened
+from study.viewer_log import ViewerEntry, to_payload
 
-MAXIMUM_TIMING = 1e7
-MAXIMUM_TIMINGS = 32
+__all__ = [
+    "DoneReading",
+    "Overview",
+    "ReadingDesk",
+    "Receipt",
+    "SkipReason",
+    "Step",
+]
 
-
-@dataclass(frozen=True)
-class Overview:
-    """Where a reader stands.
-
-    Parameters
-    ----------
-    session, n_sessions
-        Session that is being read or comes next, from 1, and their number.
-    n_done, n_total
-        Readings done and planned in that session.
-    state
-        ``"open"``; ``"washout"``: the session opens later; ``"finished"``: nothing is left.
-    opens_at
-        When the session opens, while in washout; otherwise ``None``.
-    n_done_study, n_total_study
-        Readings done and planned over all sessions.
-    """
-
-    session: int
-    n_sessions: int
-    n_done: int
-    n_total: int
-    state: Literal["open", "washout", "finished"]
-    opens_at: datetime | None
-    n_done_study: int
-    n_total_study: int
+MAXIMUM_LOGS: Final = 20_000
+"""Posts of the viewer's log that are kept for one reading: 27 hours of one in 5 s."""
 
 
-class ReadingDesk:
+class ReadingDesk(Sitting):
     """One reader's access to the study: only own readings, only in turn.
 
     Parameters
@@ -73,71 +62,6 @@ class ReadingDesk:
         If the study has no such reader.
     """
 
-    def __init__(
-        self, store: StudyStore, reader_id: str, clock: Clock, *, simulated: bool = False
-    ) -> None:
-        self._store = store
-        self._reader_id = reader_id
-        self._clock = clock
-        self._simulated = simulated
-        self._assignments = store.assignments(reader_id)
-        if not self._assignments:
-            raise UnknownAssignment(
-                f"{reader_id!r} is not a reader of this study; its readers are "
-                f"{', '.join(store.reader_ids)}."
-            )
-
-    @property
-    def reader_id(self) -> str:
-        """Pseudonym of the reader."""
-        return self._reader_id
-
-    @property
-    def protocol(self) -> StudyProtocol:
-        """The study's frozen protocol."""
-        return self._store.protocol
-
-    @property
-    def instructions_accepted(self) -> bool:
-        """Whether the reader has accepted the instructions."""
-        with self._store.reading() as view:
-            return self._has_accepted(view)
-
-    def accept_instructions(self) -> None:
-        """Record that the reader accepts the instructions; a second time changes nothing."""
-        with self._store.writing(self._clock) as writer:
-            if not self._has_accepted(writer):
-                payload = {
-                    "protocol_digest": self._store.protocol.digest,
-                    "simulated": self._simulated,
-                }
-                writer.append("instructions_accepted", self._reader_id, payload)
-
-    def overview(self) -> Overview:
-        """Return where the reader stands now."""
-        with self._store.reading() as view:
-            return self._overview(view.submitted_at(self._reader_id), self._clock())
-
-    def current(self) -> Assignment | None:
-        """Return the reading whose turn it is, or ``None`` during washout and when finished."""
-        with self._store.reading() as view:
-            return self._current(view.submitted_at(self._reader_id), self._clock())
-
-    def owns(self, assignment_id: str) -> bool:
-        """Tell whether the assignment is this reader's."""
-        return any(a.assignment_id == assignment_id for a in self._assignments)
-
-    def visible(self, assignment_id: str) -> bool:
-        """Tell whether the reader may see its pictures: own, and current or already read."""
-        if not self.owns(assignment_id):
-            return False
-        with self._store.reading() as view:
-            done = view.submitted_at(self._reader_id)
-        current = self._current(done, self._clock())
-        return assignment_id in done or (
-            current is not None and current.assignment_id == assignment_id
-        )
-
     def display(self, assignment_id: str) -> datetime:
         """Record that the reading is displayed; only the first time counts.
 
@@ -151,32 +75,30 @@ class ReadingDesk:
         UnknownAssignment
             If it is not a reading of this reader.
         NotCurrent
-            If it is not its turn, or the instructions are not accepted yet.
+            If something else comes first; says what.
         """
         self._own(assignment_id)
         with self._store.reading() as view:
             shown = view.first_display(assignment_id)
         if shown is not None:  # the common case on a rerun needs no lock
             return shown
-        with self._store.writing(self._clock) as writer:
+        with self._writing() as writer:
             shown = writer.first_display(assignment_id)
             if shown is not None:
                 return shown
-            if not self._has_accepted(writer):
-                raise NotCurrent("Read and accept the instructions before the first case.")
             self._refuse_unless_current(writer, assignment_id)
-            payload = {"simulated": self._simulated}
-            return writer.append("displayed", self._reader_id, payload, assignment_id).created_at
+            return self._append(writer, "displayed", {}, assignment_id).saved_at
 
     def submit(
         self,
         assignment_id: str,
         answers: Mapping[str, object],
         client: Mapping[str, object] | None = None,
-    ) -> None:
-        """Store the answers of the current reading, all in one event.
+    ) -> Receipt:
+        """Store the answers of the current reading or practice case, all in one event.
 
-        Sending the same answers again changes nothing, so a page may retry.
+        The draft goes in the same transaction. Sending the same answers again changes nothing and
+        returns the first receipt, so a page may retry.
 
         Parameters
         ----------
@@ -185,7 +107,7 @@ class ReadingDesk:
         answers
             Item identifier to answer; see :func:`study.rating.validate_answers`.
         client
-            Timings measured by the browser: short names to finite numbers from 0 to 1e7. What is
+            Timings measured by the browser: short names to finite numbers from 0 to 1e9. What is
             not one is left out and counted: a reader's answer is not lost for a broken clock.
 
         Raises
@@ -195,193 +117,232 @@ class ReadingDesk:
         UnknownAssignment
             If it is not a reading of this reader.
         AlreadyRated
-            If the reading has a different rating.
+            If the reading has a different rating or was skipped.
         NotCurrent
             If it is not its turn or was never displayed.
         StoreUnavailable
             If nothing could be saved.
         """
-        self._own(assignment_id)
-        given = validate_answers(self._store.protocol, answers)
+        assignment = self._own(assignment_id)
+        given = self._checked(assignment, answers)
         timings, n_discarded = valid_timings(client or {})
-        with self._store.writing(self._clock) as writer:
-            if not _ensure_unrated(writer.submissions(assignment_id), given):
-                return
+        with self._writing() as writer:
+            receipt = repeated(writer.submissions(assignment_id), given)
+            if receipt is not None:
+                return receipt
             self._refuse_unless_current(writer, assignment_id)
-            shown = writer.first_display(assignment_id)
-            if shown is None:
-                raise NotCurrent(
-                    "This reading was answered before it was displayed; reload the page."
-                )
             payload = {
                 "answers": given,
                 "revision": 0,
                 "supersedes": None,
-                "reading_time_s": max(0.0, (writer.now - shown).total_seconds()),
+                "reading_time_s": _seconds_since_display(writer, assignment_id),
                 "client": timings,
                 "client_discarded": n_discarded,
-                "simulated": self._simulated,
             }
-            writer.append("submitted", self._reader_id, payload, assignment_id)
+            kind = "practised" if assignment.purpose == "practice" else "submitted"
+            remove_draft(writer, assignment_id)
+            return self._append(writer, kind, payload, assignment_id)
+
+    def skip(self, assignment_id: str, reason: SkipReason, comment: str = "") -> Receipt:
+        """Leave the current reading out, for good, with a reason.
+
+        Of a sequential pair, skipping the unaided stage skips the aided one too. The same again
+        changes nothing.
+
+        Raises
+        ------
+        StudyError
+            If the protocol allows no skipping, the reason is not known, or it is a practice case.
+        UnknownAssignment, AlreadyRated, NotCurrent
+            As for :meth:`submit`.
+        """
+        assignment = self._own(assignment_id)
+        if not self.protocol.design.skips:
+            raise StudyError("In this study no case can be skipped; answer it as well as you can.")
+        if assignment.purpose == "practice":
+            raise StudyError("A practice case cannot be skipped; answer it as well as you can.")
+        if reason not in SKIP_REASONS:
+            raise StudyError(
+                f"The reason {str(reason)[:40]!r} is not known; choose one of "
+                f"{', '.join(SKIP_REASONS)}."
+            )
+        words = {"reason": reason, "comment": plain_words(comment)}
+        with self._writing() as writer:
+            for event in writer.submissions(assignment_id):
+                if event.kind == "skipped" and words.items() <= event.payload.items():
+                    return Receipt.of(event)
+                raise AlreadyRated(
+                    "This reading is done already and stays as it is; go on with the next case."
+                )
+            self._refuse_unless_current(writer, assignment_id)
+            payload: dict[str, object] = {**words, "revision": 0, "supersedes": None}
+            payload["reading_time_s"] = _seconds_since_display(writer, assignment_id)
+            remove_draft(writer, assignment_id)
+            receipt = self._append(writer, "skipped", payload, assignment_id)
+            second = self._plan.second_stage(assignment)
+            if second is not None:
+                payload = {**payload, "reading_time_s": 0.0, "skipped_with": assignment_id}
+                self._append(writer, "skipped", payload, second.assignment_id)
+            return receipt
 
     def revise(
         self, assignment_id: str, answers: Mapping[str, object], *, supersedes: int, reason: str
-    ) -> None:
+    ) -> Receipt:
         """Replace a rating by a revision that names it; the earlier one stays on record.
 
         Parameters
         ----------
         assignment_id
-            A reading that this reader has done.
+            A reading that this reader has done, in the session that was read last.
         answers
             All items again.
         supersedes
-            ``Rating.seq`` of the rating to be replaced, which must be the latest.
+            ``seq`` of the answer to be replaced, which must be the latest.
         reason
             Why, in the reader's words.
 
         Raises
         ------
         StudyError
-            If the protocol allows no revisions, or ``supersedes`` is not the latest submission.
+            If the protocol allows no revisions, the answer is locked, or ``supersedes`` is not the
+            latest answer.
         """
-        self._own(assignment_id)
-        if not self._store.protocol.design.revisions:
+        assignment = self._own(assignment_id)
+        if not self.protocol.design.revisions:
             raise StudyError("In this study a submitted answer cannot be changed.")
-        given = validate_answers(self._store.protocol, answers)
-        with self._store.writing(self._clock) as writer:
+        if assignment.purpose == "practice":
+            raise StudyError("The answer to a practice case does not count and is not changed.")
+        if not self._may_change(assignment):
+            raise StudyError("The answer that was given without the explanation is locked.")
+        given, words = self._checked(assignment, answers), plain_words(reason)
+        with self._writing() as writer:
             earlier = writer.submissions(assignment_id)
-            if not earlier or earlier[-1].seq != supersedes:
+            last = earlier[-1] if earlier else None
+            sent_again = last is not None and last.payload["supersedes"] == supersedes
+            if last is not None and sent_again and same_answers(last, given):
+                return Receipt.of(last)
+            if last is None or last.seq != supersedes:
                 raise StudyError(
                     "The answer to be replaced is not the latest one; reload the page and "
                     "change it there."
+                )
+            if not reopened(self._plan, writer.progress(self._reader_id), assignment):
+                raise StudyError(
+                    "This answer can no longer be changed: a later session has begun, or the "
+                    "closing questions have."
                 )
             payload = {
                 "answers": given,
                 "revision": len(earlier),
                 "supersedes": supersedes,
-                "reason": reason[:2000],
+                "reason": words,
                 "reading_time_s": earlier[0].payload["reading_time_s"],
-                "client": {},
+                "client": earlier[0].payload.get("client", {}),
                 "client_discarded": 0,
-                "simulated": self._simulated,
             }
-            writer.append("revised", self._reader_id, payload, assignment_id)
+            return self._append(writer, "revised", payload, assignment_id)
 
-    def _own(self, assignment_id: str) -> Assignment:
-        # Another reader's reading and one that does not exist get the same answer.
-        if not self.owns(assignment_id):
-            raise UnknownAssignment(
-                "There is no such reading for this reader; go back to the worklist."
-            )
-        return self._store.assignment(assignment_id)
+    def keep_draft(
+        self, assignment_id: str, answers: Mapping[str, object], number: int
+    ) -> datetime:
+        """Keep answers that are not submitted yet.
 
-    def _has_accepted(self, view: View) -> bool:
-        return bool(view.events("instructions_accepted", self._reader_id))
+        Parameters
+        ----------
+        assignment_id
+            The reading or practice case, which is displayed and not done.
+        answers
+            Item identifier to answer, as far as given; not checked against the items.
+        number
+            Number of the change; a draft with a lower one than the stored draft is ignored.
 
-    def _refuse_unless_current(self, writer: Writer, assignment_id: str) -> None:
-        done = writer.submitted_at(self._reader_id)
-        overview = self._overview(done, writer.now)
-        if overview.state == "washout" and overview.opens_at is not None:
-            raise NotCurrent(
-                f"Session {overview.session} opens on "
-                f"{overview.opens_at:%Y-%m-%d at %H:%M} UTC; come back then."
-            )
-        current = self._current(done, writer.now)
-        if current is None or current.assignment_id != assignment_id:
-            raise NotCurrent("It is not this reading's turn; reload the page to go on.")
+        Returns
+        -------
+        datetime
+            When the draft that is stored now was saved.
 
-    def _current(self, done: Mapping[str, datetime], now: datetime) -> Assignment | None:
-        if self._overview(done, now).state != "open":
-            return None
-        return next(a for a in self._assignments if a.assignment_id not in done)
+        Raises
+        ------
+        UnknownAssignment, AlreadyRated, NotCurrent, StudyError
+            If it is no reading of this reader, is done, is not displayed, or is no draft at all.
+        """
+        assignment = self._own(assignment_id)
+        items = {item.id for item in self.protocol.items_of(assignment.condition)}
+        kept, place = checked_draft(answers, number, items)
+        with self._writing() as writer:
+            if writer.submissions(assignment_id):
+                raise AlreadyRated("This reading is done; nothing more is kept for it.")
+            if writer.first_display(assignment_id) is None:
+                raise NotCurrent("This reading is not displayed yet; reload the page.")
+            return write_draft(writer, assignment_id, self._reader_id, kept, place)
 
-    def _overview(self, done: Mapping[str, datetime], now: datetime) -> Overview:
-        waiting = next((a for a in self._assignments if a.assignment_id not in done), None)
-        session = (waiting or self._assignments[-1]).session
-        inside = [a for a in self._assignments if a.session == session]
-        n_done = sum(a.assignment_id in done for a in inside)
-        opens_at = self._opens_at(session, done) if waiting and n_done == 0 else None
-        state: Literal["open", "washout", "finished"] = "open" if waiting else "finished"
-        if opens_at is not None and now < opens_at:
-            state = "washout"
-        return Overview(
-            session=session,
-            n_sessions=self._assignments[-1].session,
-            n_done=n_done,
-            n_total=len(inside),
-            state=state,
-            opens_at=opens_at if state == "washout" else None,
-            n_done_study=sum(a.assignment_id in done for a in self._assignments),
-            n_total_study=len(self._assignments),
-        )
+    def log_viewer(
+        self, assignment_id: str, entries: Sequence[ViewerEntry], *, n_discarded: int = 0
+    ) -> int:
+        """Store what was done in the viewer; late posts of a reading that is done are taken too.
 
-    def _opens_at(self, session: int, done: Mapping[str, datetime]) -> datetime | None:
-        """Return the end of the washout before ``session``; ``None`` before the first one."""
-        before = [
-            done[a.assignment_id]
-            for a in self._assignments
-            if a.session < session and a.assignment_id in done
-        ]
-        if not before:
-            return None
-        return max(before) + timedelta(days=self._store.protocol.design.washout_days)
+        The same post again is not stored again.
+
+        Parameters
+        ----------
+        assignment_id
+            The reading.
+        entries
+            Checked by :func:`study.viewer_log.parse_entries`.
+        n_discarded
+            How many others were sent; stored with them.
+
+        Returns
+        -------
+        int
+            Number of entries stored; 0 once a reading has very many.
+
+        Raises
+        ------
+        UnknownAssignment, NotCurrent
+            If it is no reading of this reader, or it was never displayed.
+        """
+        self._own(assignment_id)
+        if not entries and not n_discarded:
+            return 0
+        with self._writing() as writer:
+            if writer.first_display(assignment_id) is None:
+                raise NotCurrent("This reading is not displayed yet; nothing is logged for it.")
+            payload = {"entries": to_payload(entries), "n_discarded": n_discarded}
+            last = writer.last("viewer", assignment_id)
+            if last is not None and payload.items() <= last.payload.items():
+                return len(entries)  # sent again, because the answer was lost on its way
+            if writer.count("viewer", subject=assignment_id) >= MAXIMUM_LOGS:
+                return 0
+            self._append(writer, "viewer", payload, assignment_id)
+        return len(entries)
+
+    def read_feedback(self, assignment_id: str) -> Receipt:
+        """Record that the feedback on a practice case was read; a second time changes nothing.
+
+        Raises
+        ------
+        UnknownAssignment, NotCurrent
+            If it is no case of this reader, or its feedback is not what comes next.
+        """
+        assignment = self._own(assignment_id)
+        with self._writing() as writer:
+            earlier = writer.events("feedback_read", self._reader_id, assignment_id)
+            if earlier:
+                return Receipt.of(earlier[0])
+            step = self._step(writer, writer.now)
+            if step.kind != "practice_feedback" or step.assignment != assignment:
+                raise NotCurrent(
+                    "There is no feedback to be read for this case; reload the page to go on."
+                )
+            return self._append(writer, "feedback_read", {}, assignment_id)
+
+    def _checked(self, assignment: Assignment, answers: Mapping[str, object]) -> dict[str, Answer]:
+        return validate_answers(self.protocol.items_of(assignment.condition), answers)
 
 
-def valid_timings(client: Mapping[str, object]) -> tuple[dict[str, float], int]:
-    """Keep the browser's timings that are what they should be.
-
-    Parameters
-    ----------
-    client
-        Untrusted names and values.
-
-    Returns
-    -------
-    timings
-        At most 32 short lower-case names with finite numbers from 0 to 1e7, as given.
-    n_discarded
-        Number of entries left out.
-    """
-    timings: dict[str, float] = {}
-    for name, value in client.items():
-        fits = (
-            isinstance(name, str)
-            and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) is not None
-            and isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and 0 <= value <= MAXIMUM_TIMING
-        )
-        if fits and len(timings) < MAXIMUM_TIMINGS:
-            timings[name] = value  # type: ignore[assignment]
-    return timings, len(client) - len(timings)
-
-
-def _ensure_unrated(earlier: Sequence[Event], answers: Mapping[str, object]) -> bool:
-    """Tell whether a submission is new.
-
-    Parameters
-    ----------
-    earlier
-        Submissions of the reading so far, oldest first.
-    answers
-        Normalised answers now submitted.
-
-    Returns
-    -------
-    bool
-        ``True`` if the reading has no rating yet, ``False`` if it has this one.
-
-    Raises
-    ------
-    AlreadyRated
-        If the reading has a different rating.
-    """
-    if not earlier:
-        return True
-    if earlier[-1].payload["answers"] == answers:
-        return False
-    raise AlreadyRated(
-        "This reading is already rated and its answers stay as they are; go on with the next case."
-    )
+def _seconds_since_display(writer: Writer, assignment_id: str) -> float:
+    shown = writer.first_display(assignment_id)
+    if shown is None:
+        raise NotCurrent("This reading was answered before it was displayed; reload the page.")
+    return max(0.0, (writer.now - shown).total_seconds())

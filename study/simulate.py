@@ -6,15 +6,17 @@ theirs is marked simulated. :mod:`study.planted` says how they rate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from study.allocation import Assignment
 from study.errors import StudyError
+from study.items import NUMERIC_KINDS, Item
 from study.planted import (
     PlantedEffect,
     RatingModel,
@@ -24,10 +26,11 @@ from study.planted import (
 )
 from study.protocol import StudyProtocol
 from study.selection import positives
-from study.session import ReadingDesk
+from study.simulated_reader import Habits, SimulatedReader, allowed_answer
 from study.store import StudyStore
 
 __all__ = [
+    "Habits",
     "PlantedEffect",
     "RatingModel",
     "SimulatedReaders",
@@ -47,8 +50,8 @@ class Simulation:
 
     Parameters
     ----------
-    n_readers, n_readings
-        Readers, and readings done now.
+    n_readers, n_readings, n_skipped
+        Readers, and readings answered and skipped now.
     item, contrast
         Item that carries the effect, and the conditions between which it lies.
     planted_true_positive, planted_false_positive
@@ -57,6 +60,7 @@ class Simulation:
 
     n_readers: int
     n_readings: int
+    n_skipped: int
     item: str
     contrast: tuple[str, str]
     planted_true_positive: float
@@ -73,6 +77,7 @@ def simulate_readers(
     start: datetime,
     model: RatingModel | None = None,
     localisation: pd.DataFrame | None = None,
+    habits: Habits | None = None,
     on_progress: Progress | None = None,
 ) -> Simulation:
     """Let simulated readers do everything that is left to read.
@@ -89,6 +94,8 @@ def simulate_readers(
         Decides readers, cases and noise.
     start
         Simulated time of the first reading; the readers' clock runs from there.
+    habits
+        How often they skip, revise and pause; never, if not given.
     on_progress
         Called with readings done and in all.
 
@@ -103,13 +110,23 @@ def simulate_readers(
     mind = _Mind(store, positives_of(store, reference_table, predictions), effect, model, rng)
     if localisation is not None:
         mind.overlap = _overlap(protocol, localisation)
-    total, before = len(store.assignments()), len(store.events("submitted"))
-    done = before
+    counts = [sum(a.purpose != "practice" for a in store.assignments()), *_counts(store)]
+    done = counts[1] + counts[2]
     for reader, reader_id in enumerate(store.reader_ids):
-        for _ in _read(store, reader_id, mind, reader, _SimulatedClock(start)):
-            done += 1
-            if on_progress is not None:
-                on_progress(done, total)
+        way = SimulatedReader(
+            store,
+            reader_id,
+            start,
+            partial(mind.answers, reader),
+            habits or Habits(),
+            ratings_rng=rng,
+            habits_rng=np.random.default_rng((seed, reader)),
+        )
+        for n_new in way.walk():
+            done += n_new
+            if n_new and on_progress is not None:
+                on_progress(done, counts[0])
+    submitted, skipped = _counts(store)
     planted = [
         planted_difference(
             effect, mind.readers, model=model, correctness=name, points=mind.primary_points
@@ -118,7 +135,8 @@ def simulate_readers(
     ]
     return Simulation(
         len(store.reader_ids),
-        done - before,
+        submitted - counts[1],
+        skipped - counts[2],
         protocol.analysis.primary,
         protocol.analysis.contrast,
         *planted,
@@ -144,6 +162,8 @@ def positives_of(
         )
     }
     for assignment in store.assignments():
+        if assignment.purpose == "practice":
+            continue
         if (assignment.case_id, assignment.finding) not in classes:
             raise StudyError(
                 f"Case {assignment.case_id!r} is no positive for {assignment.finding!r} by these "
@@ -152,32 +172,10 @@ def positives_of(
     return classes
 
 
-def _read(
-    store: StudyStore, reader_id: str, mind: _Mind, reader: int, clock: _SimulatedClock
-) -> Iterator[Assignment]:
-    """Do everything that one reader has left to read; yield each reading once it is stored."""
-    desk = ReadingDesk(store, reader_id, clock, simulated=True)
-    desk.accept_instructions()
-    while (overview := desk.overview()).state != "finished":
-        if overview.opens_at is not None:
-            clock.now = overview.opens_at
-        assignment = desk.current()
-        if assignment is None:
-            raise StudyError(f"Reader {reader_id!r} has nothing to read; check the study.")
-        desk.display(assignment.assignment_id)
-        clock.now += timedelta(seconds=float(mind.rng.lognormal(np.log(25), 0.4)))
-        desk.submit(assignment.assignment_id, mind.answers(reader, assignment))
-        yield assignment
-
-
-class _SimulatedClock:
-    """A clock that moves only when told to."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
+def _counts(store: StudyStore) -> tuple[int, int]:
+    """Return how many readings are answered and skipped."""
+    with store.reading() as view:
+        return view.count("submitted"), view.count("skipped")
 
 
 class _Mind:
@@ -195,9 +193,11 @@ class _Mind:
         self.effect, self.model, self.rng = effect, model, rng
         self.readers = SimulatedReaders.draw(len(store.reader_ids), model, rng)
         self.overlap: dict[tuple[str, str, str], float] = {}
-        self.primary_points = self.protocol.item(self.protocol.analysis.primary).points
-        scales = [item.id for item in self.protocol.items if item.kind == "likert"]
-        pairs = sorted({(a.case_id, a.finding) for a in store.assignments()})
+        self.primary_points = _points(self.protocol.item(self.protocol.analysis.primary))
+        scales = [item.id for item in self.protocol.items if item.kind in NUMERIC_KINDS]
+        pairs = sorted(
+            {(a.case_id, a.finding) for a in store.assignments() if a.purpose != "practice"}
+        )
         shape = (len(scales), len(pairs))
         self._scale = {name: n for n, name in enumerate(scales)}
         self._pair = {pair: n for n, pair in enumerate(pairs)}
@@ -210,13 +210,13 @@ class _Mind:
     def answers(self, reader: int, assignment: Assignment) -> dict[str, object]:
         """Return the answers of one reading."""
         answers: dict[str, object] = {}
-        for item in self.protocol.items:
-            if item.kind == "likert":
+        for item in self.protocol.items_of(assignment.condition):
+            if item.kind in NUMERIC_KINDS:
                 latent = self._latent(reader, assignment, item.id)
-                above = latent > self.model.thresholds(item.points)
-                answers[item.id] = 1 + int(above.sum())
-            elif item.required:
-                answers[item.id] = "Simulated answer."
+                above = latent > self.model.thresholds(_points(item))
+                answers[item.id] = item.lowest + int(above.sum())
+            else:
+                answers[item.id] = allowed_answer(item, self.rng)
         return answers
 
     def _latent(self, reader: int, assignment: Assignment, item_id: str) -> float:
@@ -234,8 +234,13 @@ class _Mind:
         return float(latent + self.model.noise_sd * self.rng.standard_normal())
 
 
+def _points(item: Item) -> int:
+    """Return the number of answers that a numeric item allows."""
+    return item.highest - item.lowest + 1
+
+
 def _refuse_people(store: StudyStore) -> None:
-    for event in store.events("displayed"):
+    for event in (*store.events("profile"), *store.events("displayed")):
         if not event.payload["simulated"]:
             raise StudyError(
                 f"Reader {event.actor!r} has begun to read in this study; simulated readers must "
@@ -246,9 +251,14 @@ def _refuse_people(store: StudyStore) -> None:
 def _overlap(
     protocol: StudyProtocol, localisation: pd.DataFrame
 ) -> dict[tuple[str, str, str], float]:
-    """Return the mean IoU of the maps that each condition shows, by case, finding and condition."""
+    """Return the mean IoU of the maps that each condition shows, by case, finding and condition.
+
+    A sham shows no map of the case, so it has none.
+    """
     overlap: dict[tuple[str, str, str], float] = {}
     for condition in protocol.conditions:
+        if condition.sham is not None:
+            continue
         shown: Sequence[str] = [p.method for p in condition.panels if p.show == "map" and p.method]
         rows = localisation[localisation["map"].isin(shown)]
         means = rows.groupby(["case_id", "finding"])["iou"].mean().dropna()

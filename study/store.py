@@ -15,18 +15,28 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from study.allocation import ALGORITHM, Assignment
+from study.allocation import Assignment, algorithm
 from study.audit import assignments_digest
 from study.clock import Clock, utc_now
 from study.database import connect, create_file, spoken
 from study.errors import StudyError, UnknownAssignment
-from study.events import Event, View, Writer
+from study.events import Event, View, Writer, answers_in
+from study.progress import PROGRESS_KINDS
 from study.protocol import StudyProtocol, protocol_from_json
 from study.rating import Rating
 from study.schema import assignments as assignments_table
 from study.schema import events as events_table
 
-RESERVED_KINDS = frozenset({"study_frozen", "displayed", "submitted", "revised"})
+RESERVED_KINDS = frozenset(
+    {
+        *PROGRESS_KINDS,
+        "study_frozen",
+        "revised",
+        "viewer",
+        "problem_reported",
+    }
+) - {"signed_in"}
+"""Kinds that only the freezing of a study and :class:`study.session.ReadingDesk` write."""
 
 
 class StudyStore:
@@ -52,6 +62,10 @@ class StudyStore:
             raise StudyError(f"{path} holds no frozen protocol; prepare the study again.")
         self.protocol: StudyProtocol = protocol_from_json(str(frozen[0].payload["protocol"]))
         self._assignments = {row[0]: Assignment(*row) for row in rows}
+        by_reader: dict[str, list[Assignment]] = {}
+        for assignment in self._assignments.values():
+            by_reader.setdefault(assignment.reader_id, []).append(assignment)
+        self._by_reader = {name: tuple(mine) for name, mine in by_reader.items()}
 
     @classmethod
     def create(
@@ -98,7 +112,7 @@ class StudyStore:
             "n_assignments": len(rows),
             "readers": sorted({a.reader_id for a in assignments}),
             "allocation": {
-                "algorithm": ALGORITHM,
+                "algorithm": algorithm(protocol),
                 "seed": protocol.study.seed if seed is None else seed,
             },
         }
@@ -161,13 +175,13 @@ class StudyStore:
     @property
     def reader_ids(self) -> tuple[str, ...]:
         """Pseudonyms of the readers, sorted."""
-        return tuple(sorted({a.reader_id for a in self._assignments.values()}))
+        return tuple(sorted(self._by_reader))
 
     def assignments(self, reader_id: str | None = None) -> tuple[Assignment, ...]:
         """Return the assignments (of one reader), by reader, session and position."""
-        return tuple(
-            a for a in self._assignments.values() if reader_id is None or a.reader_id == reader_id
-        )
+        if reader_id is not None:
+            return self._by_reader.get(reader_id, ())
+        return tuple(self._assignments.values())
 
     def assignment(self, assignment_id: str) -> Assignment:
         """Return one assignment.
@@ -242,32 +256,34 @@ class StudyStore:
             Whether to include answers that a revision has replaced.
         """
         with self.reading() as view:
-            found = sorted(
-                (*view.events("submitted"), *view.events("revised")), key=lambda event: event.seq
-            )
+            found = view.answers()
         replaced = set() if superseded else {event.payload["supersedes"] for event in found}
         return tuple(
             rating
             for event in found
-            if event.seq not in replaced
-            for rating in _ratings(event, self.protocol)
+            if event.kind != "skipped" and event.seq not in replaced
+            for rating in self._ratings(event)
         )
 
-
-def _ratings(event: Event, protocol: StudyProtocol) -> Iterator[Rating]:
-    for item in protocol.items:
-        yield Rating(
-            assignment_id=str(event.subject),
-            reader_id=event.actor,
-            item=item.id,
-            value=event.payload["answers"][item.id],
-            revision=event.payload["revision"],
-            supersedes=event.payload["supersedes"],
-            submitted_at=event.created_at,
-            reading_time_s=event.payload["reading_time_s"],
-            simulated=event.payload["simulated"],
-            seq=event.seq,
-        )
+    def _ratings(self, event: Event) -> Iterator[Rating]:
+        assignment = self.assignment(str(event.subject))
+        if assignment.purpose == "practice":  # the database refuses it; a rating never is one
+            return
+        answers = answers_in(event)
+        for item in self.protocol.items_of(assignment.condition):
+            yield Rating(
+                assignment_id=assignment.assignment_id,
+                reader_id=event.actor,
+                item=item.id,
+                value=answers[item.id],
+                revision=event.payload["revision"],
+                supersedes=event.payload["supersedes"],
+                submitted_at=event.created_at,
+                reading_time_s=event.payload["reading_time_s"],
+                simulated=event.payload["simulated"],
+                seq=event.seq,
+                purpose=assignment.purpose,
+            )
 
 
 def _check_assignments(protocol: StudyProtocol, assignments: Sequence[Assignment]) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from study.errors import StudyError
+from study.items import NUMERIC_KINDS
+from study.rating import to_text
 from study.selection import OPERATING_POINT, REFERENCE_PREFIX
 from study.store import StudyStore
 
@@ -20,6 +22,8 @@ COLUMNS = (
     "case_id",
     "finding",
     "condition",
+    "sham",
+    "purpose",
     "session",
     "position",
     "item",
@@ -30,9 +34,17 @@ COLUMNS = (
     "correctness",
     "probability",
     "reading_time_s",
+    "first_paint_ms",
+    "active_s",
+    "hidden_s",
     "submitted_at",
     "simulated",
     "simulated_cases",
+)
+_TIMINGS = (  # column, what the browser calls it, unit of the browser's number
+    ("first_paint_ms", "first_paint_ms", 1.0),
+    ("active_s", "active_ms", 0.001),
+    ("hidden_s", "hidden_ms", 0.001),
 )
 _CORRECTNESS = {
     (1.0, True): "true_positive",
@@ -53,7 +65,7 @@ def long_table(
     Parameters
     ----------
     store
-        The study's record; superseded answers are left out.
+        The study's record; superseded answers and practice are left out.
     reference_table
         ``case_id`` and ``finding:<Name>`` columns (1 present, 0 absent, missing unknown).
     predictions
@@ -65,9 +77,13 @@ def long_table(
     -------
     DataFrame
         The columns of :data:`COLUMNS` and one ``iou_<map>`` for each map; one row for each item of
-        each reading. ``value`` is float (missing for free text and for items left out), ``text`` is
-        the free text; ``reference`` is 1, 0 or missing; ``correctness`` compares it with
-        probability > 0.5 and is missing where either is unknown.
+        each reading. ``value`` is the number on a scale (float, missing for other items and for
+        items left out), ``text`` the answer to any other item (several options and marks as JSON);
+        ``sham`` names what was shown instead of the case's explanation and is missing elsewhere, in
+        which case the IoU of the case's maps is left out; ``purpose`` is ``"study"`` or
+        ``"repeat"``; ``reference`` is 1, 0 or missing; ``correctness`` compares it with
+        probability > 0.5 and is missing where either is unknown; ``first_paint_ms``, ``active_s``
+        and ``hidden_s`` are what the reader's browser measured, missing where it did not.
 
     Raises
     ------
@@ -87,40 +103,61 @@ def long_table(
     table = rows[list(COLUMNS)]
     if localisation is not None and len(localisation):
         table = table.merge(_overlap(localisation), on=["case_id", "finding"], how="left")
+        maps = [name for name in table.columns if str(name).startswith(IOU_PREFIX)]
+        # What a sham shows is not the map that was measured.
+        table[maps] = table[maps].mask(table["sham"].notna())
     return table
 
 
 def _answers(store: StudyStore) -> pd.DataFrame:
-    kinds = {item.id: item.kind for item in store.protocol.items}
+    protocol = store.protocol
+    kinds = {item.id: item.kind for item in protocol.items}
+    shams = {condition.id: condition.sham for condition in protocol.conditions}
+    timings = _timings(store)
     records = []
     for rating in store.ratings():
         assignment = store.assignment(rating.assignment_id)
-        is_text = kinds[rating.item] == "text"
+        is_number = kinds[rating.item] in NUMERIC_KINDS
         records.append(
             (
-                store.protocol.study.id,
-                store.protocol.digest,
+                protocol.study.id,
+                protocol.digest,
                 rating.assignment_id,
                 rating.reader_id,
                 assignment.case_id,
                 assignment.finding,
                 assignment.condition,
+                shams[assignment.condition],
+                rating.purpose,
                 assignment.session,
                 assignment.position,
                 rating.item,
-                None if is_text else rating.value,
-                rating.value if is_text else None,
+                rating.value if is_number else None,
+                None if is_number else to_text(rating.value),
                 rating.revision,
                 rating.reading_time_s,
+                *timings.get(rating.assignment_id, (None,) * len(_TIMINGS)),
                 rating.submitted_at,
                 rating.simulated,
-                store.protocol.study.simulated,
+                protocol.study.simulated,
             )
         )
     joined = {"reference", "correctness", "probability"}
     frame = pd.DataFrame(records, columns=[name for name in COLUMNS if name not in joined])
-    frame["value"] = pd.to_numeric(frame["value"]).astype("float64")
+    for name in ("value", *(name for name, _, _ in _TIMINGS)):
+        frame[name] = pd.to_numeric(frame[name]).astype("float64")
     return frame.astype({"case_id": "str", "finding": "str"})
+
+
+def _timings(store: StudyStore) -> dict[str, tuple[float | None, ...]]:
+    """Return what the browser measured of each reading, in the units of the columns."""
+    timings: dict[str, tuple[float | None, ...]] = {}
+    for event in store.events("submitted"):
+        client = event.payload["client"]
+        timings[str(event.subject)] = tuple(
+            client[name] * unit if name in client else None for _, name, unit in _TIMINGS
+        )
+    return timings
 
 
 def _truth(reference_table: pd.DataFrame) -> pd.DataFrame:

@@ -35,6 +35,7 @@ from explainers.generators.stylegan2 import (
 from explainers.training.adversarial import AdversarialRun, train_adversarial
 from explainers.training.augmentation import adapted, augmented
 from explainers.training.films import Films, Split
+from explainers.training.growing import grow
 from explainers.training.held_out import GeneratorFigures
 from explainers.training.loop import (
     EpochRecord,
@@ -94,11 +95,16 @@ class StyleGANTask:
         features: OurClassifier,
         folder: Path,
         counterfactuals: bool = True,
+        grow_from: Path | None = None,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(settings.seed, "weights").initial_seed())
             self.generator, self.discriminator = Generator(shape), Discriminator(shape)
+        if grow_from is not None:
+            grow(grow_from, {"generator": self.generator, "discriminator": self.discriminator})
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        if grow_from is not None:
+            grow(grow_from, {"average": self.average})
         for network in (self.generator, self.discriminator, self.average):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.films, self.shape, self.settings, self.options = films, shape, settings, options
@@ -273,6 +279,7 @@ def train_stylegan2(
     clock: Callable[[], float],
     options: StyleGANSettings | None = None,
     counterfactuals: bool = True,
+    grow_from: Path | None = None,
     validate_every: int = 500,
     fresh: bool = False,
     on_step: Callable[[StepReport], None] | None = None,
@@ -297,6 +304,9 @@ def train_stylegan2(
         Regularisation, augmentation and measurement.
     counterfactuals
         Train on the films without a finding, too.
+    grow_from
+        Checkpoint of a training at a smaller size to begin with; see
+        :mod:`explainers.training.growing`.
 
     Returns
     -------
@@ -322,6 +332,7 @@ def train_stylegan2(
         features=features,
         folder=folder,
         counterfactuals=counterfactuals,
+        grow_from=grow_from,
     )
     fingerprint = fingerprint_of(
         kind="stylegan2",

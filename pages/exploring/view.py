@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import streamlit as st
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data.raster import quantise, resize
-from explainers.overlay import Colormap, legend, overlay_rgba
+from explainers.overlay import SIGN_ZERO, shown_values
 from explainers.residual import residual_frames
 from pages.exploring.explanations import Explained, map_title
 from pages.exploring.films import Film
@@ -42,9 +41,10 @@ class Panel:
     """One panel with its pictures; ``other`` holds the second way to show a sequence."""
 
     title: str
-    kind: str
+    kind: Literal["film", "map", "frames"]
     pictures: tuple[bytes, ...]
     other: tuple[bytes, ...] = ()
+    signed: bool = False
 
 
 def map_panels(methods: Sequence[str], variant: str, kinds: Sequence[str]) -> list[str]:
@@ -116,10 +116,11 @@ def _viewer_panel(token: str, place: int, panel: Panel, row_title: str) -> Viewe
     title = f"{panel.title} · {row_title}" if row_title and panel.title else panel.title
     return ViewerPanel(
         title,
-        panel.kind,  # type: ignore[arg-type]
+        panel.kind,
         urls(place, len(panel.pictures)),
         f"/explore/{token}/0/0.png" if panel.kind == "map" else None,
         urls(place + 1, len(panel.other)),
+        signed=panel.signed,
     )
 
 
@@ -169,12 +170,12 @@ def _row_panels(
             pictures = once(RECONSTRUCTION, lambda: (grey(moving.reconstruction),))
             panels.append(Panel(RECONSTRUCTION, "film", pictures))
         if DIFFERENCE in parts:
-            pictures = once(DIFFERENCE, lambda: (_overlay(moving.difference, "PuOr"),))
-            panels.append(Panel(DIFFERENCE, "map", pictures))
+            pictures = once(DIFFERENCE, lambda: (levels(moving.difference, signed=True),))
+            panels.append(Panel(DIFFERENCE, "map", pictures, signed=True))
     for name in maps:
         values = explained.maps.get(name)
         if values is not None:
-            pictures = once(name, lambda values=values: (_overlay(np.abs(values), "inferno"),))  # type: ignore[misc]
+            pictures = once(name, lambda values=values: (levels(values),))  # type: ignore[misc]
             panels.append(Panel(map_title(name), "map", pictures))
     return panels
 
@@ -214,26 +215,35 @@ def grey_of(film: Film) -> bytes:
 
 
 def legends(*, signed: bool, magnitude: bool) -> str:
-    """Return the legends of the overlays shown, as HTML."""
+    """Return what the colours of the maps stand for, as HTML; the colours are in each panel."""
     parts = []
     if magnitude:
-        parts.append(_legend("Maps, each on its own scale", "inferno"))
+        parts.append("Maps: each on its own scale.")
     if signed:
-        parts.append(_legend("Difference, highest − lowest frame", "PuOr"))
-    return f'<div class="legends">{"".join(parts)}</div>' if parts else ""
+        parts.append("Difference: highest − lowest frame.")
+    spans = "".join(f"<span>{part}</span>" for part in parts)
+    return f'<div class="legends">{spans}</div>' if parts else ""
 
 
-def _legend(title: str, colormap: Colormap) -> str:
-    bar = legend(colormap)
-    stops = ", ".join(
-        "rgba({},{},{},{:.2f})".format(*colour[:3], colour[3] / 255)
-        for colour in bar.colours[::15].tolist()
-    )
-    low, high = escape(bar.labels[0]), escape(bar.labels[-1])
-    return (
-        f"<span>{escape(title)}: {low} "
-        f'<i style="background:linear-gradient(90deg,{stops})"></i> {high}</span>'
-    )
+def levels(values: NDArray[np.floating], *, signed: bool = False) -> bytes:
+    """Encode a map (H, W) as levels in an 8-bit grey PNG; the viewer colours them.
+
+    Parameters
+    ----------
+    values
+        The map, finite.
+    signed
+        Whether level 128 is 0 and 1 to 255 go from the most negative to the most positive; else
+        magnitudes go from 0 to 255.
+
+    Raises
+    ------
+    ExplainerError
+        If the map is not two-dimensional and finite.
+    """
+    scaled = shown_values(values, signed=signed)
+    stored = SIGN_ZERO + (SIGN_ZERO - 1) * scaled if signed else 255 * scaled
+    return _png(np.rint(stored).astype(np.uint8))
 
 
 def grey(image: NDArray[np.floating]) -> bytes:
@@ -243,10 +253,6 @@ def grey(image: NDArray[np.floating]) -> bytes:
 
 def _greys(frames: NDArray[np.float32]) -> tuple[bytes, ...]:
     return tuple(grey(frame) for frame in frames)
-
-
-def _overlay(values: NDArray[np.float32], colormap: Colormap) -> bytes:
-    return _png(overlay_rgba(values, colormap=colormap))
 
 
 def _blank() -> bytes:

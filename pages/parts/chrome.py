@@ -33,8 +33,10 @@ _STYLE: Final = """
   progress::-moz-progress-bar { background: #5b9bd5; }
   .bar progress { width: 11rem; }
   .bar .right { margin-left: auto; }
-  .bar a, .notice a { color: #8ab4de; }
-  .bar a:focus-visible, .notice a:focus-visible { outline: 2px solid #5b9bd5; }
+  .bar a, .bar button, .notice a { color: #8ab4de; }
+  .bar button { padding: 0 .2rem; font: inherit; background: none; border: 0; cursor: pointer;
+                text-decoration: underline; }
+  .bar :is(a, button):focus-visible, .notice a:focus-visible { outline: 2px solid #5b9bd5; }
   .notice { max-width: 42rem; margin: 12vh auto 0; padding: 1.5rem 1.75rem; background: #12161b;
             border: 1px solid #2a3038; border-radius: 8px; }
   .notice h2 { margin: 0 0 .4rem; padding: 0; font-size: 1.25rem; font-weight: 600;
@@ -93,6 +95,25 @@ def menu(*links: tuple[str, str]) -> str:
     return f'<span class="right">{" &nbsp;·&nbsp; ".join(anchors)}</span>'
 
 
+def reading_menu(*links: tuple[str, str]) -> str:
+    """Return what stands at the right end of the bar while a case is read.
+
+    The buttons do nothing by themselves: the form component hears them by their ``data-do``.
+
+    Parameters
+    ----------
+    *links
+        Addresses and words that come first.
+    """
+    ways = [
+        f'<a href="{escape(address)}" target="_self">{escape(words)}</a>'
+        for address, words in links
+    ]
+    ways.append('<button type="button" data-do="problem">Report a problem</button>')
+    ways.append('<button type="button" data-do="help" aria-label="Keys and help">?</button>')
+    return f'<span class="right">{" &nbsp;·&nbsp; ".join(ways)}</span>'
+
+
 def bar(study: StudyHeader, middle: str = "", right: str = "") -> None:
     """Show the bar at the top of a page: the study's title, and that its films are simulated.
 
@@ -105,6 +126,6 @@ def bar(study: StudyHeader, middle: str = "", right: str = "") -> None:
     """
     tag = '<span class="simulated">simulated films</span>' if study.simulated else ""
     st.html(
-        f'<div class="bar" role="banner"><span class="title">{escape(study.title)}</span>'
+        f'<div class="bar" role="group" aria-label="Study"><span class="title">{escape(study.title)}</span>'
         f"{middle}{tag}{right}</div>"
     )

@@ -12,11 +12,13 @@ import streamlit as st
 from data.case import DataError
 from explainers.base import ExplainerError
 from pages.parts.chrome import notice
+from pages.web.csrf import csrf_of
 from pages.web.site import Site, site_of
 from study.accounts import Account
 from study.clock import utc_now
 from study.errors import StudyError
 from study.protocol import StudyProtocol
+from study.refusals import Refusal
 from study.session import ReadingDesk
 
 
@@ -30,10 +32,14 @@ class Visit:
         Who is signed in, with the role as it is now.
     site
         The study served.
+    csrf
+        What the page's own requests carry in the header ``X-Counterlight-CSRF``; belongs to this
+        login alone.
     """
 
     account: Account
     site: Site
+    csrf: str
 
     @property
     def protocol(self) -> StudyProtocol:
@@ -64,7 +70,7 @@ def signed_in() -> Visit | None:
     if not isinstance(login, str) or not login:
         return None
     account = site.accounts().account_of(login, utc_now())
-    return Visit(account, site) if account is not None else None
+    return Visit(account, site, csrf_of(login)) if account is not None else None
 
 
 def enter(role: str) -> Visit:
@@ -77,8 +83,10 @@ def enter(role: str) -> Visit:
     except StudyError as error:
         _end("Not available", str(error))
     if visit is None:
+        _note(Refusal("anonymous", "", "login_ended", "page"))
         _end("You are signed out", "Sign in again to go on; everything submitted is saved.")
     if visit.account.role != role:
+        _note(Refusal(visit.account.pseudonym, visit.account.role, "role", "page"))
         _end("Not your page", "This page belongs to another role in the study.")
     return visit
 
@@ -89,6 +97,11 @@ def spoken(page: Callable[[], None]) -> None:
         page()
     except (StudyError, DataError, ExplainerError) as error:
         notice("This did not work", str(error))
+
+
+def _note(refusal: Refusal) -> None:
+    """Put a refusal on record."""
+    site_of(os.environ).accounts().refusals.note(refusal, utc_now())
 
 
 def _end(title: str, sentence: str) -> NoReturn:

@@ -1,51 +1,45 @@
 """Pictures of each condition, made before the first reading (NumPy side only).
 
 What a reader sees is drawn here once, from the case set and the explanation archive, and written
-as PNG files; the reading page and the frame route only hand these files out.
+as files; the reading page and the frame route only hand these files out.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from data.case import Case
 from data.manifest import CaseSet
-from data.raster import quantise
 from data.scratch import scratch_folder
-from explainers.archive import ExplanationArchive
-from explainers.overlay import overlay_rgba
-from explainers.record import Counterfactual
+from explainers.archive import ExplanationArchive, split_map_name
 from pages.parts.display_files import (
     DisplayMissing,
     DisplayRecord,
-    PanelRecord,
     display_folder,
     picture_path,
     read_record,
     write_record,
 )
-from study.errors import StudyError
+from pages.parts.display_panels import Display, DisplayError, build_display
+from pages.parts.display_pictures import is_whole
+from study.allocation import Assignment
 from study.folder import StudyFolder
-from study.protocol import Condition, Panel, StudyProtocol
+from study.protocol import Condition, StudyProtocol
 
-DRAWING_VERSION: Final = 1
-PNG_END: Final = b"IEND\xaeB`\x82"  # type and checksum of the last chunk of every PNG
-"""Part of every display's digest; raised when the drawing below changes."""
+DRAWING_VERSION: Final = 2
+"""Part of every display's digest; raised when the drawing changes."""
 
+RANDOMISED_FOLDER: Final = "explanations-randomised"
 
-class DisplayError(StudyError):
-    """Pictures that cannot be made as the protocol asks."""
+Partners: TypeAlias = Mapping[tuple[str, str], str]
+"""(case_id, finding) to the case whose explanation a sham shows, as ``sham_partners`` draws it."""
 
 
 class Choice(Protocol):
@@ -61,25 +55,31 @@ class Choice(Protocol):
 
 
 @dataclass(frozen=True)
-class Display:
-    """The pictures of a case in a condition.
+class _Wanted:
+    """A display that readers will see."""
 
-    Parameters
-    ----------
-    record
-        Captions, kinds, counts.
-    pictures
-        For each panel of ``record`` its PNG files, in slider order.
-    """
+    case_id: str
+    finding: str
+    condition: Condition
+    shown_case_id: str = ""
 
-    record: DisplayRecord
-    pictures: tuple[tuple[bytes, ...], ...]
+    @property
+    def explained(self) -> str:
+        """The case whose explanation is shown."""
+        return self.shown_case_id or self.case_id
+
+
+def randomised_archive(folder: StudyFolder) -> ExplanationArchive:
+    """Return the archive of what a network with reset weights was explained by, for shams."""
+    return ExplanationArchive(folder.root / RANDOMISED_FOLDER)
 
 
 def write_displays(
     study_dir: Path,
     protocol: StudyProtocol,
     choices: Iterable[Choice],
+    partners: Partners = MappingProxyType({}),
+    practice: Sequence[Choice] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Draw every display of a study that is not there yet.
@@ -91,7 +91,12 @@ def write_displays(
     protocol
         Says which panels each condition has.
     choices
-        Cases with findings (choices or assignments); repeats are drawn once.
+        Cases with findings (choices or assignments, of which those of practice are passed over);
+        repeats are drawn once.
+    partners
+        For conditions whose sham is another case.
+    practice
+        The cases of ``protocol.practice``, in its order; each is drawn in its own condition only.
     on_progress
         Called with (displays done, displays in all).
 
@@ -105,110 +110,122 @@ def write_displays(
     DataError, ExplainerError
         If a case or an explanation is missing or damaged.
     DisplayError
-        If the cases of a condition have different numbers of frames, or the disk refuses.
+        If the cases of a condition have different numbers of frames or sizes of maps, a sham has
+        no partner, or the disk refuses.
     """
     folder = StudyFolder(study_dir)
-    cases, archive = CaseSet.open(folder.cases), ExplanationArchive(folder.explanations)
-    probabilities = predicted_probabilities(archive)
-    pairs = sorted({(choice.case_id, choice.finding) for choice in choices})
-    total, done, drawn = len(pairs) * len(protocol.conditions), 0, 0
-    shapes: dict[str, tuple[int, ...]] = {}
-    for case_id, finding in pairs:
-        case = None
-        for condition in protocol.conditions:
-            target = display_folder(folder.displays, case_id, finding, condition.id)
-            probability = _probability(probabilities, case_id, finding)
-            digest = _digest(cases, archive, case_id, finding, condition, probability)
-            record = _present(target, digest)
-            if record is None:
-                case = case or cases.load(case_id)
-                display = build_display(case, finding, condition, archive, probability, digest)
-                write_display(target, display)
-                record, drawn = display.record, drawn + 1
-            _same_counts(shapes, condition, record, case_id)
-            done += 1
-            if on_progress is not None:
-                on_progress(done, total)
+    wanted = list(_wanted(protocol, choices, partners, practice))
+    painter = _Painter(folder)
+    shapes: dict[str, _Shape] = {}
+    drawn = 0
+    for done, each in enumerate(wanted, start=1):
+        record, fresh = painter.paint(each)
+        drawn += fresh
+        _same_shapes(shapes, each, record)
+        if on_progress is not None:
+            on_progress(done, len(wanted))
     return drawn
 
 
-def build_display(
-    case: Case,
-    finding: str,
-    condition: Condition,
-    archive: ExplanationArchive,
-    probability: float,
-    digest: str = "",
-) -> Display:
-    """Draw the panels of one condition.
-
-    Parameters
-    ----------
-    case
-        The film, at its own resolution.
-    finding
-        The finding explained.
-    condition
-        Names the panels.
-    archive
-        Holds the explanations.
-    probability
-        The classifier's calibrated probability, in [0, 1].
-    digest
-        Kept in the record.
-
-    Raises
-    ------
-    ExplainerError
-        If an explanation is missing or damaged.
-    """
-    panels = [draw_panel(panel, case, finding, archive) for panel in condition.panels]
-    films = [number for number, (record, _) in enumerate(panels) if record.kind == "film"]
-    if not films and any(record.kind == "map" for record, _ in panels):
-        films = [len(panels)]
-        panels.append((PanelRecord("", "film", 1, hidden=True), (grey_png(case.image),)))
-    records = tuple(
-        PanelRecord(record.title, "map", 1, under=films[0]) if record.kind == "map" else record
-        for record, _ in panels
-    )
-    return Display(
-        DisplayRecord(records, round(float(probability), 4), _aspect(case), digest),
-        tuple(pictures for _, pictures in panels),
-    )
-
-
-def draw_panel(
-    panel: Panel, case: Case, finding: str, archive: ExplanationArchive
-) -> tuple[PanelRecord, tuple[bytes, ...]]:
-    """Draw one panel of a condition."""
-    if panel.show == "film" or panel.method is None:
-        return PanelRecord(panel.title, "film", 1), (grey_png(case.image),)
-    if panel.show == "map":
-        values = archive.load_map(case.case_id, finding, panel.method)
-        return PanelRecord(panel.title, "map", 1), (map_png(values),)
-    film = archive.load(case.case_id, finding, panel.method)
-    if not isinstance(film, Counterfactual):
+def _wanted(
+    protocol: StudyProtocol,
+    choices: Iterable[Choice],
+    partners: Partners,
+    practice: Sequence[Choice],
+) -> Iterator[_Wanted]:
+    """Yield the displays of the study, those of a case one after another, then of practice."""
+    pairs = {
+        (choice.case_id, choice.finding)
+        for choice in choices
+        if not (isinstance(choice, Assignment) and choice.purpose == "practice")
+    }
+    for case_id, finding in sorted(pairs):
+        for condition in protocol.conditions:
+            shown = ""
+            if condition.sham == "other_case":
+                shown = partners.get((case_id, finding), "")
+                if shown in ("", case_id):
+                    raise DisplayError(
+                        f"Condition {condition.id!r} shows the explanation of another case, but "
+                        f"case {case_id!r} has no partner for {finding!r}; pass those of "
+                        "sham_partners."
+                    )
+            yield _Wanted(case_id, finding, condition, shown)
+    if len(practice) != len(protocol.practice):
         raise DisplayError(
-            f"{panel.method!r} makes a single map, not a moving film; "
-            "use show = 'map' for it in the protocol."
+            f"{len(practice)} practice cases are given; the protocol has "
+            f"{len(protocol.practice)}. Pass those of select_practice."
         )
-    pictures = tuple(grey_png(frame) for frame in film.frames)
-    return PanelRecord(panel.title, "frames", len(pictures), origin=film.origin), pictures
+    for plan, choice in zip(protocol.practice, practice, strict=True):
+        yield _Wanted(choice.case_id, choice.finding, protocol.condition(plan.condition))
 
 
-def grey_png(image: NDArray[np.floating]) -> bytes:
-    """Encode a grey image (H, W) in [0, 1] as 8-bit PNG without metadata."""
-    return _png(quantise(image, 8))
+class _Painter:
+    """Draws the displays of one study and writes them; keeps the film that it read last."""
 
+    def __init__(self, folder: StudyFolder) -> None:
+        self._folder = folder
+        self._cases = CaseSet.open(folder.cases)
+        self._archive = ExplanationArchive(folder.explanations)
+        self._randomised = randomised_archive(folder)
+        self._probabilities = predicted_probabilities(self._archive)
+        self._last: Case | None = None
 
-def map_png(values: NDArray[np.floating]) -> bytes:
-    """Encode a map (H, W) as a transparent colour PNG: |values|, strong where large."""
-    return rgba_png(overlay_rgba(np.abs(values)))
+    def paint(self, wanted: _Wanted) -> tuple[DisplayRecord, bool]:
+        """Return the record of a display, and whether it had to be drawn."""
+        condition = wanted.condition
+        target = display_folder(self._folder.displays, wanted.case_id, wanted.finding, condition.id)
+        is_random = condition.sham == "randomised_model"
+        archive = self._randomised if is_random else self._archive
+        probability = self._probability(wanted)
+        digest = self._digest(wanted, archive, probability)
+        record = _present(target, digest)
+        if record is not None:
+            return record, False
+        display = build_display(
+            self._case(wanted.case_id),
+            wanted.finding,
+            condition,
+            archive,
+            probability,
+            digest,
+            shown_case_id=wanted.shown_case_id,
+            size_from=self._archive if is_random else None,
+        )
+        write_display(target, display)
+        return display.record, True
 
+    def _case(self, case_id: str) -> Case:
+        if self._last is None or self._last.case_id != case_id:
+            self._last = self._cases.load(case_id)
+        return self._last
 
-def rgba_png(picture: NDArray[np.uint8]) -> bytes:
-    """Encode a picture (H, W, 4) as PNG without metadata."""
-    return _png(picture)
+    def _probability(self, wanted: _Wanted) -> float:
+        try:
+            return self._probabilities[wanted.case_id, wanted.finding]
+        except KeyError:
+            raise DisplayError(
+                f"There is no prediction of {wanted.finding!r} for case {wanted.case_id!r} in the "
+                "archive; run `counterlight explain` for this case set."
+            ) from None
+
+    def _digest(self, wanted: _Wanted, archive: ExplanationArchive, probability: float) -> str:
+        """Return a digest of everything that decides what the pictures look like."""
+        sources = []
+        for panel in wanted.condition.panels:
+            if panel.method is not None:
+                method = split_map_name(panel.method)[0]
+                for each in dict.fromkeys((archive, self._archive)):
+                    made = each.provenance(wanted.explained, wanted.finding, method)
+                    sources.append(made.digest)
+        decisive = {
+            "drawing": DRAWING_VERSION,
+            "image": self._cases.entry(wanted.case_id).sha256,
+            "panels": [panel.model_dump() for panel in wanted.condition.panels],
+            "sources": sources,
+            "probability": probability,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def write_display(target: Path, display: Display) -> None:
@@ -225,8 +242,9 @@ def write_display(target: Path, display: Display) -> None:
             fresh = scratch / "fresh"
             for number, pictures in enumerate(display.pictures):
                 (fresh / f"panel{number}").mkdir(parents=True)
+                bits = display.record.panels[number].bits
                 for frame, picture in enumerate(pictures):
-                    picture_path(fresh, number, frame).write_bytes(picture)
+                    picture_path(fresh, number, frame, bits).write_bytes(picture)
             write_record(fresh, display.record)
             if target.exists():
                 os.replace(target, scratch / "replaced")
@@ -245,89 +263,46 @@ def predicted_probabilities(archive: ExplanationArchive) -> dict[tuple[str, str]
     return {(case, finding): float(p) for case, finding, p in zip(*columns, strict=True)}
 
 
-def _probability(table: dict[tuple[str, str], float], case_id: str, finding: str) -> float:
-    try:
-        return table[case_id, finding]
-    except KeyError:
-        raise DisplayError(
-            f"There is no prediction of {finding!r} for case {case_id!r} in the archive; "
-            "run `counterlight explain` for this case set."
-        ) from None
-
-
-def _digest(
-    cases: CaseSet,
-    archive: ExplanationArchive,
-    case_id: str,
-    finding: str,
-    condition: Condition,
-    probability: float,
-) -> str:
-    """Return a digest of everything that decides what the pictures look like."""
-    sources = []
-    for panel in condition.panels:
-        if panel.method is not None:
-            method = _archived_method(archive, case_id, finding, panel.method)
-            sources.append(archive.provenance(case_id, finding, method).digest)
-    decisive = {
-        "drawing": DRAWING_VERSION,
-        "image": cases.entry(case_id).sha256,
-        "panels": [panel.model_dump() for panel in condition.panels],
-        "sources": sources,
-        "probability": probability,
-    }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-
-
-def _archived_method(archive: ExplanationArchive, case_id: str, finding: str, name: str) -> str:
-    """Return the method whose record a map name (``"latent_shift-max"``) is drawn from."""
-    if "-" in name and not archive.has(case_id, finding, name):
-        return name.rpartition("-")[0]
-    return name
-
-
 def _present(target: Path, digest: str) -> DisplayRecord | None:
     """Return the record of a display that is there, whole and from the same sources."""
     try:
         record = read_record(target)
-    except DisplayMissing:
-        return None
-    whole = all(
-        _is_whole(picture_path(target, number, frame))
-        for number, panel in enumerate(record.panels)
-        for frame in range(panel.n_frames)
-    )
-    return record if whole and record.digest == digest else None
-
-
-def _is_whole(picture: Path) -> bool:
-    """Say whether a PNG of ours is there and not cut off."""
-    try:
-        return picture.read_bytes().endswith(PNG_END)
-    except OSError:
-        return False
-
-
-def _same_counts(
-    shapes: dict[str, tuple[int, ...]], condition: Condition, record: DisplayRecord, case_id: str
-) -> None:
-    """Refuse unequal numbers of frames, by which a reader could tell cases apart."""
-    counts = tuple(panel.n_frames for panel in record.panels)
-    if shapes.setdefault(condition.id, counts) != counts:
-        raise DisplayError(
-            f"Case {case_id!r} has {counts} pictures in condition {condition.id!r} where others "
-            f"have {shapes[condition.id]}; explain all cases with the same number of frames."
+        pictures_are_whole = all(
+            is_whole(
+                picture_path(target, number, frame, panel.bits).read_bytes(),
+                panel.bits,
+                panel.width,
+                panel.height,
+            )
+            for number, panel in enumerate(record.panels)
+            for frame in range(panel.n_frames)
         )
+    except (DisplayMissing, OSError):
+        return None
+    return record if pictures_are_whole and record.digest == digest else None
 
 
-def _aspect(case: Case) -> float:
-    """Return width over height of the film on screen, pixels being what they are."""
-    rows, columns = case.image.shape
-    row_mm, column_mm = case.pixel_spacing_mm or (1.0, 1.0)
-    return round(columns * column_mm / (rows * row_mm), 5)
+_Shape: TypeAlias = tuple[tuple[int, int, tuple[int, int] | None], ...]
 
 
-def _png(samples: NDArray[np.generic]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(samples)).save(stream, format="PNG", compress_level=6)
-    return stream.getvalue()
+def _same_shapes(shapes: dict[str, _Shape], wanted: _Wanted, record: DisplayRecord) -> None:
+    """Refuse unequal numbers or sizes of pictures, by which a reader could tell cases apart.
+
+    Films and frames laid on them have the size of the film, which is seen anyway.
+    """
+    condition, found = wanted.condition, []
+    for number, panel in enumerate(record.panels):
+        shown = condition.panels[number] if number < len(condition.panels) else None
+        own_grid = shown is not None and (shown.show == "map" or shown.frames == "decoded")
+        size = (panel.width, panel.height) if own_grid else None
+        found.append((panel.n_frames, panel.origin, size))
+    shape = tuple(found)
+    if shapes.setdefault(condition.id, shape) != shape:
+        counts, others = ([n for n, _, _ in s] for s in (shape, shapes[condition.id]))
+        what = f"{counts} pictures where others have {others}"
+        if counts == others:
+            what = "pictures of another size, or with the film at another place, than others"
+        raise DisplayError(
+            f"Case {wanted.case_id!r} has {what} in condition {condition.id!r}; explain all cases "
+            "with the same parameters."
+        )

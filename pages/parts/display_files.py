@@ -3,23 +3,34 @@
 Layout below ``displays/`` of a study::
 
     <case_id>__<finding>/<condition>/display.json
-                                    /panel<k>/<t>.png
+                                    /panel<k>/<t>.png    8 bits a pixel
+                                    /panel<k>/<t>.raw    16 bits a pixel
 
-``display.json`` holds captions, kinds and counts; it names neither method nor reference.
+A ``.raw`` picture is zlib-compressed: rows from top to bottom, unsigned, little-endian.
+``display.json`` holds captions, kinds, counts and sizes; it names neither method nor reference,
+nor whose explanation is shown.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
 
 from data.case import slug
 from study.errors import StudyError
 
 DISPLAY_FILE: Final = "display.json"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+
+
+Bits: TypeAlias = Literal[8, 16]
+
+SUFFIXES: Final[Mapping[Bits, str]] = MappingProxyType({8: ".png", 16: ".raw"})
+"""How the name of a picture ends, by its bits a pixel."""
 
 
 class DisplayMissing(StudyError):
@@ -35,7 +46,7 @@ class PanelRecord:
     title
         Caption that the reader sees.
     kind
-        ``"film"``, ``"map"`` (a transparent picture over a film) or ``"frames"``.
+        ``"film"``, ``"map"`` (grey; the viewer colours it over a film) or ``"frames"``.
     n_frames
         Number of pictures, 1 unless ``kind`` is ``"frames"``.
     origin
@@ -44,6 +55,13 @@ class PanelRecord:
         For a map, the number of the panel that holds the film below it.
     hidden
         Whether the panel is only there to lie below a map.
+    signed
+        For a map: 128 is zero and 1 … 255 are -1 … +1 of its scale; if not signed, 0 … 255 are
+        0 … 1 of it.
+    bits
+        Bits of a pixel; 16 where the film has more than 8.
+    width, height
+        Size of the pictures, in pixels.
     """
 
     title: str
@@ -52,6 +70,10 @@ class PanelRecord:
     origin: int = 0
     under: int | None = None
     hidden: bool = False
+    signed: bool = False
+    bits: Bits = 8
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,12 +90,15 @@ class DisplayRecord:
         Width of the film divided by its height, as it is to be drawn.
     digest
         Of everything the pictures were made from.
+    pixel_spacing_mm
+        Width of a pixel of the film (distance between its columns) in millimetres, or ``None``.
     """
 
     panels: tuple[PanelRecord, ...]
     probability: float
     aspect: float
     digest: str
+    pixel_spacing_mm: float | None = None
 
 
 def display_folder(displays: Path, case_id: str, finding: str, condition: str) -> Path:
@@ -81,9 +106,9 @@ def display_folder(displays: Path, case_id: str, finding: str, condition: str) -
     return displays / f"{case_id}__{slug(finding)}" / condition
 
 
-def picture_path(folder: Path, panel: int, frame: int) -> Path:
+def picture_path(folder: Path, panel: int, frame: int, bits: Bits = 8) -> Path:
     """Return the file of one picture of a display."""
-    return folder / f"panel{panel}" / f"{frame}.png"
+    return folder / f"panel{panel}" / f"{frame}{SUFFIXES[bits]}"
 
 
 def write_record(folder: Path, record: DisplayRecord) -> None:
@@ -107,6 +132,8 @@ def read_record(folder: Path) -> DisplayRecord:
         if content.pop("format_version") != FORMAT_VERSION:
             raise ValueError("another format")
         panels = tuple(PanelRecord(**panel) for panel in content.pop("panels"))
+        if any(panel.bits not in SUFFIXES for panel in panels):
+            raise ValueError("another depth")
         return DisplayRecord(panels=panels, **content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DisplayMissing(

@@ -31,25 +31,43 @@ class PageLink:
 
 PAGES: Final = (
     PageLink("worklist", "Worklist", "reader"),
+    PageLink("consent", "Consent", "reader"),
+    PageLink("profile", "About you", "reader"),
     PageLink("instructions", "Instructions", "reader"),
+    PageLink("practice", "Practice", "reader"),
     PageLink("reading", "Reading", "reader"),
+    PageLink("pause", "Break", "reader"),
+    PageLink("revise", "Your readings", "reader"),
+    PageLink("closing", "Closing questions", "reader"),
     PageLink("explorer", "Explorer", "researcher"),
     PageLink("progress", "Progress", "coordinator"),
     PageLink("results", "Results", "coordinator"),
 )
 """The first page of a role is the one it starts on."""
 
+
+@dataclass(frozen=True)
+class _Rule:
+    """Paths that begin with ``prefix``, for one role (``None``: every role) and these methods."""
+
+    role: str | None
+    prefix: str
+    methods: tuple[str, ...] = ("GET", "HEAD")
+
+
 _SHARED_PATHS: Final = frozenset(
     {"/", "/favicon.png", "/_stcore/health", "/_stcore/host-config", "/_stcore/stream"}
 )
-_SHARED_PREFIXES: Final = ("/static/", "/_stcore/bidi-components/")
-_ROLE_PREFIXES: Final = (
-    ("reader", "/frames/"),
-    ("researcher", "/explore/"),
-    ("researcher", "/media/"),
-    ("researcher", "/_stcore/upload_file/"),
-    ("coordinator", "/media/"),
-    ("coordinator", "/_stcore/metrics"),
+_RULES: Final = (
+    _Rule(None, "/static/"),
+    _Rule(None, "/_stcore/bidi-components/"),
+    _Rule("reader", "/frames/"),
+    _Rule("reader", "/readings/", ("POST",)),
+    _Rule("researcher", "/explore/"),
+    _Rule("researcher", "/media/"),
+    _Rule("researcher", "/_stcore/upload_file/", ("PUT", "DELETE")),
+    _Rule("coordinator", "/media/"),
+    _Rule("coordinator", "/_stcore/metrics"),
 )
 """Readers have no ``/media/``: Streamlit names those files by their content, so that equal
 pictures would share one address across conditions."""
@@ -62,13 +80,30 @@ def pages_of(role: str) -> tuple[PageLink, ...]:
 
 def is_page(path: str) -> bool:
     """Say whether URL ``path`` is one of the application's pages or its root."""
-    return path == "/" or path.strip("/") in {page.path for page in PAGES}
+    return path == "/" or _page_name(path) in {page.path for page in PAGES}
 
 
-def may_open(role: str, path: str) -> bool:
-    """Say whether an account with ``role`` may request URL ``path`` (decoded, leading slash)."""
-    if path in _SHARED_PATHS or path.startswith(_SHARED_PREFIXES):
-        return True
-    if path.strip("/") in {page.path for page in pages_of(role)}:
-        return True
-    return any(owner == role and path.startswith(prefix) for owner, prefix in _ROLE_PREFIXES)
+def methods_of(role: str, path: str) -> tuple[str, ...]:
+    """Return the methods by which ``role`` may request URL ``path`` (decoded, leading slash).
+
+    Empty if it may not be requested at all.
+    """
+    if path in _SHARED_PATHS or _page_name(path) in {page.path for page in pages_of(role)}:
+        return ("GET", "HEAD")
+    found = [
+        method
+        for rule in _RULES
+        if rule.role in {None, role} and path.startswith(rule.prefix)
+        for method in rule.methods
+    ]
+    return tuple(found)
+
+
+def may_open(role: str, path: str, method: str = "GET") -> bool:
+    """Say whether an account with ``role`` may request URL ``path`` by ``method``."""
+    return method in methods_of(role, path)
+
+
+def _page_name(path: str) -> str:
+    """Return the name that a path gives a page; one slash at the end does not count."""
+    return path.removeprefix("/").removesuffix("/")

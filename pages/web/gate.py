@@ -2,59 +2,75 @@
 
 Streamlit serves its pages, files and websocket to whoever asks. The gate stands before all of
 it: who is not signed in gets the sign-in form and nothing else, and who is signed in gets what
-:mod:`pages.web.access` gives the role. The page scripts check the role once more.
+:mod:`pages.web.access` gives the role. What is refused is noted in the study's record. The routes
+check the object, and the page scripts the role, once more.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from typing import Final
 
 from anyio import to_thread
-from starlette.requests import cookie_parser
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from pages.web.access import is_page, may_open
+from pages.web.access import is_page, methods_of
+from pages.web.csrf import CSRF_HEADER, is_csrf_of
+from pages.web.entrance import NO_STORE, Answer, Entrance
 from pages.web.headers import (
     LOGIN_HEADER,
-    Headers,
     first,
+    forges_login,
     inline_script_hashes,
     security_headers,
+    values,
     without_identity,
 )
-from pages.web.signin import notice_page, sign_in_page, sign_out_page
+from pages.web.refusals import REASONS, is_own_route, is_worth_noting, refusal_of
+from pages.web.requests import (
+    COOKIE,
+    AsgiApp,
+    BodyRefused,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    body_of,
+    cookie,
+    is_plain_path,
+    is_same_origin,
+    is_tls,
+    replayed,
+)
+from pages.web.signin import notice_page
+from pages.web.sockets import WatchedSocket
 from study.accounts import Account, Accounts
 from study.clock import utc_now
-from study.errors import SignInRefused, StudyError
+from study.errors import StudyError
+from study.invitations import INVITE
+from study.refusals import Refusal
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["ACCOUNT_KEY", "COOKIE", "Gate"]
 
-COOKIE: Final = "counterlight_login"
 ACCOUNT_KEY: Final = "counterlight.account"
 """Where the gate leaves the verified :class:`~study.accounts.Account` in the ASGI scope."""
 
-_MAX_FORM_BYTES: Final = 4096
-_MAX_TOKEN_CHARACTERS: Final = 256
+MAX_BODY_BYTES: Final = 65_536
+"""Of what our own pages post."""
+
 _LOG: Final = logging.getLogger("counterlight")
 _NOT_AVAILABLE: Final = (
     "The study cannot be opened at present. What was saved stays saved. "
     "Tell the person who runs the study; the server's log says why."
 )
-_NO_STORE: Final = {"Cache-Control": "no-store"}
+_READINGS: Final = "/readings/"
 
 
 class Gate:
-    """ASGI middleware: sign-in, sign-out, roles, security headers.
+    """ASGI middleware: sign-in, sign-out, roles, security headers, refusals on record.
 
     Parameters
     ----------
@@ -82,11 +98,13 @@ class Gate:
         self._accounts: Accounts | None = None
         self._clock = clock
         self._script_hashes = inline_script_hashes(streamlit_index) if streamlit_index else ()
+        self._entrance = Entrance(self._get_accounts, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            await self._flush(everything=True)
             return
         try:
             await self._serve(scope, receive, send)
@@ -95,181 +113,209 @@ class Gate:
                 await send({"type": "websocket.close", "code": 1011})
                 return
             _LOG.error("%s", error)  # for whoever runs the server; it may name its folders
-            page = HTMLResponse(notice_page("Not available", _NOT_AVAILABLE), 503, _NO_STORE)
-            await page(scope, receive, self._guarded(send, list(scope["headers"])))
+            page = notice_page("Not available", _NOT_AVAILABLE, 503)
+            await page(scope, receive, self._guarded(scope, send, own=True))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = list(scope["headers"])
-        scope = {**scope, "headers": without_identity(headers)}
-        token = _cookie(headers)
+        token = cookie(scope, COOKIE)
         account = await self._account(token)
+        token = token if account is not None else None
+        asked = scope
+        scope = {**scope, "headers": without_identity(scope["headers"])}
         if account is not None and token is not None:
             scope[ACCOUNT_KEY] = account
             scope["headers"] = [*scope["headers"], (LOGIN_HEADER, token.encode("latin-1"))]
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send, account)
+            await self._websocket(
+                scope, receive, send, account, forged=forges_login(asked["headers"])
+            )
+            return
+        if forges_login(asked["headers"]):
+            answer: Answer | None = Answer(_text("Header not allowed.", 400), "identity_header")
         else:
-            await self._http(scope, receive, self._guarded(send, headers), account, token)
+            given = values(asked["headers"], CSRF_HEADER.lower().encode())
+            answer = await self._own_answer(scope, receive, account, token, given)
+        if answer is None:
+            await self._pass(scope, receive, send, account)
+            return
+        if answer.refused and is_worth_noting(account, scope["path"]):
+            await self._note(refusal_of(account, answer.refused, scope["path"]))
+        await answer.response(scope, receive, self._guarded(scope, send, own=True))
 
-    async def _account(self, token: str | None) -> Account | None:
+    async def _own_answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        account: Account | None,
+        token: str | None,
+        csrf: list[str],
+    ) -> Answer | None:
+        """Answer a request at the gate, or return ``None`` if it may pass."""
+        path, method = scope["path"], scope["method"]
+        if not is_plain_path(scope):
+            return Answer(_refusal(scope, "Not found.", 404), "path")
+        if path == "/sign-in":
+            return await self._entrance.sign_in(scope, receive, account)
+        if path.startswith(INVITE):
+            return await self._entrance.invitation(scope, receive)
+        if account is None or token is None:
+            return _refuse_anonymous(scope)
+        if path == "/sign-out":
+            return await self._entrance.sign_out(scope, receive, token)
+        allowed = methods_of(account.role, path)
+        if not allowed:
+            return Answer(_refuse_role(scope), "role")
+        if method not in allowed:
+            response = _refusal(scope, "Method not allowed.", 405)
+            response.headers["Allow"] = ", ".join(allowed)
+            return Answer(response, "method")
+        if method not in {"GET", "HEAD"} and not is_same_origin(scope["headers"]):
+            return Answer(_refusal(scope, "Request from another site.", 403), "cross_site")
+        if path.startswith(_READINGS) and not (len(csrf) == 1 and is_csrf_of(token, csrf[0])):
+            sentence = "This page is out of date; reload it, nothing that was saved is lost."
+            return Answer(_refusal(scope, sentence, 403), "csrf")
+        return None
+
+    async def _pass(
+        self, scope: Scope, receive: Receive, send: Send, account: Account | None
+    ) -> None:
+        """Hand a request on; what our own routes refuse is noted."""
+        if scope["path"].startswith(_READINGS):
+            try:
+                receive = replayed(await body_of(receive, MAX_BODY_BYTES), receive)
+            except BodyRefused as refusal:
+                await self._note(refusal_of(account, "invalid", scope["path"]))
+                sentence = "What was sent is longer than 64 kB or did not arrive whole."
+                response = _refusal(scope, sentence, refusal.status)
+                await response(scope, receive, self._guarded(scope, send, own=True))
+                return
+        statuses: list[int] = []
+        await self._app(scope, receive, self._guarded(scope, send, statuses=statuses))
+        if is_own_route(scope["path"]) and statuses and statuses[0] in REASONS:
+            await self._note(refusal_of(account, REASONS[statuses[0]], scope["path"]))
+        elif self._accounts is not None and self._accounts.refusals.is_due(self._clock()):
+            await self._flush()
+
+    async def _websocket(
+        self, scope: Scope, receive: Receive, send: Send, account: Account | None, *, forged: bool
+    ) -> None:
+        """Let a websocket through, or refuse it before it opens (the client sees a 403)."""
+        token = cookie(scope, COOKIE)
+        reason = ""
+        if forged:
+            reason = "identity_header"
+        elif account is None or token is None:
+            reason = "not_signed_in"
+        elif not is_same_origin(scope["headers"]):
+            reason = "cross_site"
+        elif not is_plain_path(scope) or scope["path"] != "/_stcore/stream":
+            reason = "path"
+        if reason or token is None or account is None:
+            await send({"type": "websocket.close", "code": 1008, "reason": "Not signed in"})
+            await self._note(refusal_of(account, reason, scope["path"]))
+            return
+        login, ended = token, Refusal(account.pseudonym, account.role, "login_ended", "websocket")
+
+        async def holds() -> bool:
+            try:
+                return await self._account(login, touch=False) is not None
+            except StudyError as error:  # the page asks again, and says so if it cannot know
+                _LOG.error("%s", error)
+                return True
+
+        async def on_end() -> None:
+            try:
+                await self._note(ended)
+            except StudyError as error:
+                _LOG.error("%s", error)
+
+        await WatchedSocket(self._app, holds, on_end).serve(scope, receive, send)
+
+    async def _account(self, token: str | None, *, touch: bool = True) -> Account | None:
         if token is None:
             return None
-        accounts = await self._get_accounts()
-        return await to_thread.run_sync(accounts.account_of, token, self._clock())
+        accounts, now = await self._get_accounts(), self._clock()
+        return await to_thread.run_sync(lambda: accounts.account_of(token, now, touch=touch))
 
     async def _get_accounts(self) -> Accounts:
         if self._accounts is None:
             self._accounts = await to_thread.run_sync(self._open_accounts)
         return self._accounts
 
-    def _guarded(self, send: Send, headers: Headers) -> Send:
-        """Return ``send`` that adds the security headers to the answer."""
-        added = security_headers(first(headers, b"host"), self._script_hashes)
-        names = {name for name, _ in added} | {b"server"}
+    async def _note(self, refusal: Refusal) -> None:
+        accounts = await self._get_accounts()
+        await to_thread.run_sync(accounts.refusals.note, refusal, self._clock())
+
+    async def _flush(self, *, everything: bool = False) -> None:
+        accounts, now = self._accounts, self._clock()
+        if accounts is not None:
+            await to_thread.run_sync(lambda: accounts.refusals.flush(now, everything=everything))
+
+    def _guarded(
+        self, scope: Scope, send: Send, *, own: bool = False, statuses: list[int] | None = None
+    ) -> Send:
+        """Return ``send`` that adds the security headers to the answer.
+
+        Parameters
+        ----------
+        own
+            Whether the gate answers itself; a stricter content policy of its pages then stays.
+        statuses
+            Where the status of the answer is left.
+        """
+        host = first(scope["headers"], b"host")
+        added = security_headers(host, self._script_hashes, tls=is_tls(scope))
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [item for item in message.get("headers", []) if item[0].lower() not in names]
-                message = {**message, "headers": [*kept, *added]}
+                if statuses is not None:
+                    statuses.append(message["status"])
+                message = {**message, "headers": _with(message.get("headers", []), added, own)}
             await send(message)
 
         return guarded
 
-    async def _websocket(
-        self, scope: Scope, receive: Receive, send: Send, account: Account | None
-    ) -> None:
-        """Let a websocket through, or refuse it before it opens (the client sees a 403)."""
-        same_site = _is_same_origin(scope["headers"])
-        if account is None or not same_site or not may_open(account.role, scope["path"]):
-            await send({"type": "websocket.close", "code": 1008, "reason": "Not signed in"})
-            return
-        await self._app(scope, receive, send)
 
-    async def _http(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        account: Account | None,
-        token: str | None,
-    ) -> None:
-        path, method = scope["path"], scope["method"]
-        if path == "/sign-in":
-            response = await self._sign_in(scope, receive, account)
-        elif path == "/sign-out" and account is not None:
-            response = await self._sign_out(scope, token or "")
-        elif account is None:
-            response = _refuse_anonymous(scope)
-        elif not may_open(account.role, path):
-            response = _refuse(path)
-        elif method not in {"GET", "HEAD"} and not _is_same_origin(scope["headers"]):
-            response = PlainTextResponse("Request from another site.", 403, _NO_STORE)
-        else:
-            await self._app(scope, receive, send)
-            return
-        await response(scope, receive, send)
-
-    async def _sign_in(self, scope: Scope, receive: Receive, account: Account | None) -> Response:
-        if scope["method"] in {"GET", "HEAD"}:
-            if account is not None:
-                return RedirectResponse("/", 303, _NO_STORE)
-            return HTMLResponse(sign_in_page(), headers=_NO_STORE)
-        if scope["method"] != "POST":
-            return PlainTextResponse("Method not allowed.", 405, {"Allow": "GET, HEAD, POST"})
-        if not _is_same_origin(scope["headers"]):
-            return PlainTextResponse("Request from another site.", 403, _NO_STORE)
-        form = await _form(receive)
-        code = form.get("code", [""])[0].strip() if form is not None else ""
-        if not code:
-            return _form_again("Enter your sign-in code.", 400)
-        client = scope["client"][0] if scope.get("client") else "unknown"
-        accounts = await self._get_accounts()
-        try:
-            token = await to_thread.run_sync(accounts.sign_in, code, self._clock(), client)
-        except SignInRefused as refusal:
-            wait_s = math.ceil(refusal.retry_after_s)
-            response = _form_again(str(refusal), 429 if wait_s else 403)
-            if wait_s:
-                response.headers["Retry-After"] = str(wait_s)
-            return response
-        welcome = RedirectResponse("/", 303, _NO_STORE)
-        _set_cookie(welcome, token, secure=_is_tls(scope))
-        return welcome
-
-    async def _sign_out(self, scope: Scope, token: str) -> Response:
-        """Sign out; a GET that no page of ours made is first answered with a question."""
-        site = first(scope["headers"], b"sec-fetch-site")
-        if scope["method"] == "GET" and site != "same-origin":
-            return HTMLResponse(sign_out_page(), headers=_NO_STORE)
-        if not _is_same_origin(scope["headers"]):
-            return PlainTextResponse("Request from another site.", 403, _NO_STORE)
-        accounts = await self._get_accounts()
-        await to_thread.run_sync(accounts.sign_out, token, self._clock())
-        response = RedirectResponse("/sign-in", 303, _NO_STORE)
-        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
-        return response
+def _with(
+    headers: list[tuple[bytes, bytes]], added: list[tuple[bytes, bytes]], own: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers with ours in place of any of the same name."""
+    present = {name.lower() for name, _ in headers}
+    policy = b"content-security-policy"
+    ours = [(k, v) for k, v in added if not (own and k == policy and policy in present)]
+    if b"cache-control" not in present:
+        ours.append((b"cache-control", b"no-store"))
+    dropped = {name for name, _ in ours} | {b"server"}
+    return [*((k, v) for k, v in headers if k.lower() not in dropped), *ours]
 
 
-def _refuse_anonymous(scope: Scope) -> Response:
+def _refuse_anonymous(scope: Scope) -> Answer:
     """Answer a request of nobody: health, the way to the form, or 401."""
-    if scope["path"] == "/_stcore/health" and scope["method"] in {"GET", "HEAD"}:
-        return PlainTextResponse("ok", headers=_NO_STORE)
+    path, method = scope["path"], scope["method"]
+    if path == "/_stcore/health" and method in {"GET", "HEAD"}:
+        return Answer(_text("ok", 200))
+    if path == "/sign-out":
+        return Answer(RedirectResponse("/sign-in", 303, NO_STORE))
     wants_page = "text/html" in (first(scope["headers"], b"accept") or "")
-    if scope["method"] == "GET" and wants_page and is_page(scope["path"]):
-        return RedirectResponse("/sign-in", 303, _NO_STORE)
-    if scope["path"] == "/sign-out":
-        return RedirectResponse("/sign-in", 303, _NO_STORE)
-    return PlainTextResponse("Sign in first.", 401, _NO_STORE)
+    if method == "GET" and wants_page and is_page(path):
+        return Answer(RedirectResponse("/sign-in", 303, NO_STORE), "not_signed_in")
+    return Answer(_refusal(scope, "Sign in first.", 401), "not_signed_in")
 
 
-def _refuse(path: str) -> Response:
+def _refuse_role(scope: Scope) -> Response:
     """Answer a signed-in account that asks for something its role does not have."""
-    if is_page(path):
-        page = notice_page("Not your page", "This page belongs to another role in the study.")
-        return HTMLResponse(page, 403, _NO_STORE)
-    return PlainTextResponse("Not found.", 404, _NO_STORE)
+    if is_page(scope["path"]):
+        sentence = "This page belongs to another role in the study."
+        return notice_page("Not your page", sentence, 403)
+    return _refusal(scope, "Not found.", 404)
 
 
-def _form_again(problem: str, status: int) -> Response:
-    return HTMLResponse(sign_in_page(problem), status, _NO_STORE)
+def _refusal(scope: Scope, sentence: str, status: int) -> Response:
+    """Return a refusal in the form that the asking page reads."""
+    if scope["path"].startswith(_READINGS):
+        return JSONResponse({"problem": sentence, "item": None}, status, NO_STORE)
+    return _text(sentence, status)
 
 
-def _set_cookie(response: Response, token: str, *, secure: bool) -> None:
-    """Set the login cookie: out of reach of scripts and never sent from another site."""
-    response.set_cookie(COOKIE, token, path="/", httponly=True, samesite="strict", secure=secure)
-
-
-def _cookie(headers: Headers) -> str | None:
-    """Return the login token the browser sent, or ``None``."""
-    raw = "; ".join(v.decode("latin-1") for k, v in headers if k.lower() == b"cookie")
-    token = cookie_parser(raw).get(COOKIE, "")
-    return token if 0 < len(token) <= _MAX_TOKEN_CHARACTERS else None
-
-
-async def _form(receive: Receive) -> dict[str, list[str]] | None:
-    """Read an URL-encoded form of at most 4 kB, or return ``None``."""
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")
-        if len(body) > _MAX_FORM_BYTES:
-            return None
-        if not message.get("more_body"):
-            return parse_qs(body.decode("utf-8", errors="replace"))
-
-
-def _is_same_origin(headers: Headers) -> bool:
-    """Say whether a request came from our own pages (or from no page at all)."""
-    site = first(headers, b"sec-fetch-site")
-    if site not in {None, "same-origin", "none"}:
-        return False
-    origin, host = first(headers, b"origin"), first(headers, b"host")
-    return origin is None or urlsplit(origin).netloc == host
-
-
-def _is_tls(scope: Scope) -> bool:
-    """Say whether the browser's connection is encrypted, here or at the proxy in front."""
-    forwarded = first(scope["headers"], b"x-forwarded-proto") or ""
-    return scope.get("scheme") in {"https", "wss"} or forwarded.split(",")[0].strip() == "https"
+def _text(sentence: str, status: int) -> Response:
+    return PlainTextResponse(sentence, status, NO_STORE)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pages.parts.display_files import display_folder, picture_path
+from pages.parts.display_files import Bits, display_folder, picture_path
 from pages.web.gate import ACCOUNT_KEY
 from pages.web.scratch import Scratch
 from pages.web.site import Site
@@ -50,6 +50,7 @@ class PictureRoutes:
         """Starlette routes, to be served behind the gate."""
         return [
             Route("/frames/{assignment_id}/{panel:int}/{frame:int}.png", self.reading_picture),
+            Route("/frames/{assignment_id}/{panel:int}/{frame:int}.raw", self.reading_raw),
             Route("/explore/{token}/{panel:int}/{frame:int}.png", self.explored_picture),
             # Without these, any other address there would get Streamlit's index page.
             Route("/frames/{rest:path}", lambda _: _missing()),
@@ -57,7 +58,14 @@ class PictureRoutes:
         ]
 
     def reading_picture(self, request: Request) -> Response:
-        """Send a picture of the reader's current reading, or of one already read."""
+        """Send an 8-bit picture of a reading that is the account's and may be seen now."""
+        return self._reading_file(request, 8, "image/png")
+
+    def reading_raw(self, request: Request) -> Response:
+        """Send a 16-bit picture of a reading that is the account's and may be seen now."""
+        return self._reading_file(request, 16, "application/octet-stream")
+
+    def _reading_file(self, request: Request, bits: Bits, media_type: str) -> Response:
         account = _account(request, "reader")
         if account is None or account.reader_id is None:
             return _missing()
@@ -76,11 +84,11 @@ class PictureRoutes:
             assignment.finding,
             assignment.condition,
         )
+        path = picture_path(folder, parameters["panel"], parameters["frame"], bits)
         try:
-            picture = picture_path(folder, parameters["panel"], parameters["frame"]).read_bytes()
+            return Response(path.read_bytes(), media_type=media_type, headers=_HEADERS)
         except OSError:
             return _missing()
-        return _png(picture)
 
     def explored_picture(self, request: Request) -> Response:
         """Send a picture that the explorer made for this account."""

@@ -45,7 +45,7 @@ def test_scrubbing_asks_nothing_and_the_address_shows_the_same_again(
     page = window.page
     frames_sent: list[object] = []
     page.on("websocket", lambda ws: ws.on("framesent", lambda sent: frames_sent.append(sent)))
-    window.sign_in(server.url, study.researcher_code)
+    window.sign_in(server.url, "researcher")
     viewer = page.locator(".viewer[data-state=ready]")
     viewer.wait_for()
     page.wait_for_selector(".js-plotly-plot")
@@ -80,7 +80,7 @@ def test_a_click_in_the_curve_moves_the_film_there(
 ) -> None:
     window = open_window(browser)
     page = window.page
-    window.sign_in(server.url, study.researcher_code)
+    window.sign_in(server.url, "researcher")
     viewer = page.locator(".viewer[data-state=ready]")
     viewer.wait_for()
     page.get_by_text("residual 0.").wait_for(timeout=60_000)
@@ -107,7 +107,7 @@ def test_numbers_are_downloaded_and_a_stop_button_stops(
 ) -> None:
     window = open_window(browser)
     page = window.page
-    window.sign_in(server.url, study.researcher_code)
+    window.sign_in(server.url, "researcher")
     page.locator(".viewer[data-state=ready]").wait_for()
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as download:

@@ -1,63 +1,47 @@
-"""A reader's whole way through a study in Chromium, with a reload and a restart in the middle."""
+"""A reader's way through a study in Chromium, by keyboard, with everything that goes wrong."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from study.clock import utc_now
-from study.session import ReadingDesk
+from tests.support.kinds_study import make_kinds_study
 from tests.support.live_server import LiveServer, live_server
 from tests.support.tiny_study import FORBIDDEN_WORDS, N_FRAMES, TinyStudy, make_tiny_study
+from tests.support.walk import to_first_reading
+from tests.support.window import (
+    ReaderWindow,
+    Window,
+    open_window,
+    reader_context,
+    reader_window,
+)
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext
 
 pytestmark = pytest.mark.browser
 
-SCREEN = {"width": 1366, "height": 768}
 ORIGIN = str(N_FRAMES // 2)
 
 
-@dataclass
-class Window:
-    """A browser window and everything it was sent by the server about a study."""
+class Room:
+    """A study being served, and windows of R1 on it."""
 
-    page: Page
-    sent: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    def __init__(self, browser: Browser, study: TinyStudy, server: LiveServer) -> None:
+        self.study, self.server = study, server
+        self.context: BrowserContext = reader_context(browser, study, server.url)
 
-    def listen(self) -> None:
-        """Collect addresses, websocket frames and script errors."""
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("websocket", lambda ws: ws.on("framereceived", self._frame))
-
-    def _frame(self, payload: str | bytes) -> None:
-        self.sent.append(payload if isinstance(payload, str) else payload.decode("latin-1"))
-
-    def sign_in(self, url: str, code: str) -> None:
-        self.page.goto(url)
-        self.page.get_by_label("Sign-in code").fill(code)
-        self.page.get_by_role("button", name="Sign in").click()
-
-    def wait_for_case(self, assignment_id: str) -> None:
-        """Wait until a case is there with all its pictures."""
-        self.page.wait_for_selector(f".st-key-next_{assignment_id}")
-        self.page.wait_for_selector(f".st-key-viewer_{assignment_id} .viewer[data-state=ready]")
-        self.page.locator(".viewer").nth(1).wait_for(state="detached")  # the case before
-        self.sent.append(self.page.content())
-
-    def choose(self, assignment_id: str, item: str, value: int) -> None:
-        place = self.page.locator(f".st-key-answer_{assignment_id}_{item}")
-        place.get_by_role("radio", name=str(value), exact=True).click()
-        place.locator('[aria-checked="true"]').wait_for()
+    def window(self) -> ReaderWindow:
+        """Open a window on the case whose turn it is, and wait for it."""
+        window = reader_window(self.context, self.study, self.server.url)
+        window.open()
+        window.wait_for_case(window.current().assignment_id)
+        return window
 
 
 @pytest.fixture(scope="module")
@@ -71,167 +55,319 @@ def server(study: TinyStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
-def open_window(browser: Browser) -> Window:
-    context = browser.new_context(viewport=SCREEN)
-    context.set_default_timeout(20_000)
-    window = Window(context.new_page())
-    window.listen()
-    return window
+@pytest.fixture(scope="module")
+def kinds(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[TinyStudy, LiveServer]]:
+    made = make_kinds_study(tmp_path_factory.mktemp("kinds") / "study")
+    with live_server(made.root, tmp_path_factory.mktemp("log") / "server.log") as running:
+        yield made, running
 
 
-def current(study: TinyStudy):
-    return ReadingDesk(study.store(), "R1", utc_now).current()
-
-
-def next_case(window: Window, study: TinyStudy, submitted: str) -> None:
-    """Wait until the server has stored a reading."""
-    for _ in range(100):
-        now = current(study)
-        if now is None or now.assignment_id != submitted:
-            return
-        window.page.wait_for_timeout(100)
-    raise AssertionError("the reading was not stored")
-
-
-def fits(page: Page) -> bool:
-    """Say whether the page shows everything without scrolling."""
-    return bool(
-        page.evaluate(
-            """() => {
-                const main = document.querySelector('[data-testid="stMain"]');
-                return main.scrollHeight <= main.clientHeight + 1
-                    && document.documentElement.scrollWidth <= window.innerWidth;
-            }"""
-        )
-    )
-
-
-def film_share(page: Page) -> float:
-    """Return the share of the width that the viewer takes."""
-    return page.locator(".viewer").bounding_box()["width"] / SCREEN["width"]
+@pytest.fixture
+def room(browser: Browser, tmp_path: Path) -> Iterator[Room]:
+    """A study of its own with the first case on the table."""
+    made = make_tiny_study(tmp_path / "study")
+    with live_server(made.root, tmp_path / "server.log") as running:
+        opened = Room(browser, made, running)
+        to_first_reading(reader_window(opened.context, made, running.url).desk())
+        yield opened
+        opened.context.close()
 
 
 def scrub(window: Window) -> None:
     """Move through the moving film by keys and slider, and check that nothing is fetched."""
-    page, before = window.page, len(window.requests)
+    page = window.page
+    page.wait_for_timeout(400)  # the prefetch of the next case
+    before = len([url for url in window.requests if "/frames/" in url])
     assert page.locator(".viewer").get_attribute("data-frame") == ORIGIN
-    for _ in range(3):
-        page.keyboard.press("ArrowLeft")
+    window_keys = ("ArrowLeft",) * 3
+    for key in window_keys:
+        page.keyboard.press(key)
     assert page.locator(".viewer").get_attribute("data-frame") == "0"
-    page.locator(".slider").fill(str(N_FRAMES - 1))
     for key in ("h", "i", "r", "c", "H", "I"):
         page.keyboard.press(key)
-    page.mouse.move(200, 300)
-    page.mouse.wheel(0, -300)
-    page.wait_for_timeout(300)
-    assert len(window.requests) == before
-    assert page.locator('[role="dialog"]').count() == 0
-    assert "1.0×" not in page.locator(".numbers").inner_text()
+    page.wait_for_timeout(200)
+    assert len([url for url in window.requests if "/frames/" in url]) == before
+    assert page.locator('[role="dialog"]:visible').count() == 0
 
 
-def test_three_cases_in_both_conditions_are_read_and_arrive_exactly(
+def ratings(study: TinyStudy) -> dict[tuple[str, str], object]:
+    return {(r.assignment_id, r.item): r.value for r in study.store().ratings()}
+
+
+def test_a_study_is_read_by_keyboard_with_a_reload_and_a_restart_and_arrives_exactly(
     browser: Browser, server: LiveServer, study: TinyStudy
 ) -> None:
-    window = open_window(browser)
+    window = reader_window(reader_context(browser, study, server.url), study, server.url)
     page = window.page
-    window.sign_in(server.url, study.reader_code)
-    page.get_by_role("button", name="I have read this").click()
+    to_first_reading(window.desk())
+    window.open()
     expected: dict[tuple[str, str], object] = {}
     for number in range(6):
-        reading = current(study)
-        assert reading is not None
+        reading = window.current()
         name = reading.assignment_id
         window.wait_for_case(name)
-        assert fits(page) and film_share(page) > 0.74
+        assert window.fits() and window.film_share() >= 0.75
         if reading.condition == "B":
             scrub(window)
         confidence, correct = number % 5 + 1, 5 - number % 5
-        window.choose(name, "confidence", confidence)
+        words = f"case {number}: rc 1 2 3 ?"
+        window.press(str(confidence), "n")
+        page.keyboard.type(words)
+        window.wait_for_status("Saved")
         if number == 1:
-            page.wait_for_timeout(500)
             page.reload()
             window.wait_for_case(name)
-            kept = page.locator(f".st-key-answer_{name}_confidence [aria-checked=true]")
-            assert kept.inner_text().strip() == str(confidence)
+            assert window.chosen("confidence") == [str(confidence)]
+            assert page.locator("textarea").input_value() == words
         if number == 3:
-            page.wait_for_timeout(500)
             server.restart()
-            page.wait_for_timeout(3000)
-        page.locator(".caption").first.click(force=True)
-        if number % 2:
-            page.keyboard.press(str(correct))
-        else:
-            window.choose(name, "correct_feature", correct)
-        page.wait_for_timeout(400)
-        page.get_by_role("button", name="Next case").click()
-        next_case(window, study, name)
-        expected |= {(name, "confidence"): confidence, (name, "correct_feature"): correct}
-    page.get_by_text("You have read every case").wait_for()
-    stored = {
-        (r.assignment_id, r.item): r.value for r in study.store().ratings() if r.item != "comment"
-    }
-    assert stored == expected
+        window.press("Escape", str(correct), "Enter")
+        window.wait_until_stored(name)
+        expected |= {
+            (name, "confidence"): confidence,
+            (name, "correct_feature"): correct,
+            (name, "comment"): words,
+        }
+    page.get_by_text("Thank you").wait_for()
+    assert ratings(study) == expected
     assert not window.problems
     _nothing_leaked(window)
     _results_show(browser, server, study)
 
 
 def _nothing_leaked(window: Window) -> None:
-    """Nothing sent about the study names a case, a method, a source or the truth."""
+    """Nothing sent about the study names a case, a method, a source, a label or the truth."""
     texts = [*window.sent, *window.requests]
     assert any("Lung Opacity" in text for text in texts)
-    for word in FORBIDDEN_WORDS:
+    for word in (*FORBIDDEN_WORDS, "Map and moving film"):
         assert not any(word in text for text in texts), word
     own = re.compile(r"(https?|ws)://127\.0\.0\.1:\d+/(?!media/)|blob:|data:")
     assert not [url for url in window.requests if not own.match(url)]
 
 
 def _results_show(browser: Browser, server: LiveServer, study: TinyStudy) -> None:
-    """The coordinator finds the readings on the results page, and the same numbers in the CSV."""
+    """The coordinator finds the same numbers in the table of ratings."""
     window = open_window(browser)
     page = window.page
-    window.sign_in(server.url, study.coordinator_code)
-    page.get_by_text("6 of 6 readings are done").wait_for()
+    window.sign_in(server.url, "coordinator")
     page.get_by_role("link", name="Results").click()
-    page.locator(".primary").wait_for()
-    assert "confidence" in page.locator(".primary").inner_text()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download ratings (CSV)").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     columns = rows[0].split(",")
     at = [columns.index(name) for name in ("assignment_id", "item", "value")]
     shown = {tuple(row.split(",")[i] for i in at) for row in rows[1:]}
-    for rating in study.store().ratings():
-        if rating.item != "comment":
-            assert any(
-                row[:2] == (rating.assignment_id, rating.item) and float(row[2]) == rating.value
-                for row in shown
-            )
+    for (assignment_id, item), value in ratings(study).items():
+        if item != "comment":
+            assert any(row[:2] == (assignment_id, item) and float(row[2]) == value for row in shown)
+
+
+def test_every_kind_of_question_is_answered_by_keyboard_alone(
+    browser: Browser, kinds: tuple[TinyStudy, LiveServer]
+) -> None:
+    study, server = kinds
+    window = reader_window(reader_context(browser, study, server.url), study, server.url)
+    page = window.page
+    first = to_first_reading(window.desk())
+    assert window.current().purpose == "practice"
+    window.open()
+    window.wait_for_case(first)
+    assert page.get_by_text("does not count").count() == 1
+    assert page.get_by_text("Skip this case").count() == 0
+    # A digit answers the question that is open and opens the next; a scale takes a number.
+    window.press("4", "7", "0")
+    window.press("Tab")  # out of the number, to the film's quality
+    window.press("2")
+    window.item("signs").locator('[role="checkbox"]').first.focus()
+    window.press("3", "1")
+    assert window.chosen("signs") == ["lost edge", "air in the bronchi"]
+    window.item("place").get_by_role("button", name="Mark a point").focus()
+    window.press("Space")  # marking: arrows move the cross-hair, Space sets a point
+    window.press("ArrowRight", "ArrowDown", "Space")
+    window.item("place").get_by_text("1 of 2").wait_for()
+    window.press("Enter")
+    window.wait_until(lambda: bool(study.store().events("practised", subject=first)))
+    (event,) = study.store().events("practised")
+    answers = event.payload["answers"]
+    assert [answers[name] for name in ("confidence", "trust", "quality")] == [4, 70, "fair"]
+    assert answers["signs"] == ["edge", "air"] and answers["comment"] is None
+    ((x, y),) = answers["place"]
+    assert 0 <= x <= 1 and 0 <= y <= 1
+    assert "map_helps" not in answers  # asked in the other condition only
+    page.get_by_text("The opacity lies at the left base.").wait_for()
+    window.press("Enter")
+    page.get_by_text("Every kind of question").wait_for()
+    window.wait_until(lambda: window.desk().step().kind == "reading")
+    window.wait_for_case(window.current().assignment_id)
+    assert not window.problems
+
+
+def test_what_is_missing_is_outlined_and_named_and_the_form_does_not_move(room: Room) -> None:
+    window = room.window()
+    page = window.page
+    before = [page.locator(name).bounding_box() for name in (".submit", ".last", "textarea")]
+    window.press("3", "Enter")
+    page.locator(".reading-form .message").get_by_text(
+        "Still to answer: Is the model looking"
+    ).wait_for()
+    assert page.locator(".item.missing").get_attribute("data-item") == "correct_feature"
+    after = [page.locator(name).bounding_box() for name in (".submit", ".last", "textarea")]
+    assert after == before
+    assert ratings(room.study) == {}
+    window.press("2")
+    assert page.locator(".item.missing").count() == 0
+
+
+def test_a_double_click_and_a_held_enter_submit_one_case_once(room: Room) -> None:
+    window = room.window()
+    first = window.current().assignment_id
+    window.press("3", "4")
+    window.page.locator(".submit").dblclick()
+    window.press("Enter", "Enter")
+    window.wait_until_stored(first)
+    second = window.current().assignment_id
+    window.wait_for_case(second)
+    assert {name for name, _ in ratings(room.study)} == {first}
+    assert len(room.study.store().events("submitted")) == 1
+    assert window.chosen("confidence") == []
+
+
+def test_a_text_written_without_a_connection_is_kept_and_saved_when_it_is_back(room: Room) -> None:
+    window = room.window()
+    page, name = window.page, window.current().assignment_id
+    window.press("2", "5", "n")
+    page.keyboard.type("before ")
+    window.wait_for_status("Saved")
+    room.context.set_offline(True)
+    page.keyboard.type("during")
+    page.locator(".reading-form .status").get_by_text("Connection lost").wait_for()
+    window.press("Control+Enter")
+    page.locator(".reading-form .message").get_by_text("The connection is lost").wait_for()
+    page.wait_for_timeout(1500)
+    assert ratings(room.study) == {}
+    room.context.set_offline(False)
+    window.wait_until_stored(name)
+    assert ratings(room.study)[name, "comment"] == "before during"
+    assert len(room.study.store().events("submitted")) == 1
+    window.wait_for_case(window.current().assignment_id)
+
+
+def test_answers_given_without_a_connection_survive_a_reload(room: Room) -> None:
+    window = room.window()
+    page, name = window.page, window.current().assignment_id
+    page.route("**/readings/**", lambda route: route.abort())
+    window.press("2", "n")
+    page.keyboard.type("kept here")
+    page.locator(".reading-form .status").get_by_text("Connection lost").wait_for()
+    assert window.desk().draft(name) is None
+    page.unroute("**/readings/**")
+    page.route("**/readings/**", lambda route: route.abort(), times=1)  # the parting post
+    page.reload()
+    window.wait_for_case(name)
+    assert window.chosen("confidence") == ["2"]
+    assert page.locator("textarea").input_value() == "kept here"
+    window.wait_for_status("Saved")
+    draft = window.desk().draft(name)
+    assert draft is not None and draft.answers == {"confidence": 2, "comment": "kept here"}
+
+
+def test_two_windows_share_answers_and_one_submission_moves_both_on(room: Room) -> None:
+    one, two = room.window(), room.window()
+    name = one.current().assignment_id
+    one.press("5")
+    two.item("confidence").locator('[aria-checked="true"]').wait_for()
+    assert two.chosen("confidence") == ["5"]
+    two.press("Tab")
+    one.press("1", "Enter")
+    one.wait_until_stored(name)
+    following = one.current().assignment_id
+    one.wait_for_case(following)
+    two.wait_for_case(following)
+    two.page.locator(".reading-form .message").get_by_text("finished in another window").wait_for()
+    assert ratings(room.study)[name, "confidence"] == 5
+    assert len(room.study.store().events("submitted")) == 1
+
+
+def test_a_reading_finished_on_another_machine_is_said_and_the_next_one_comes(room: Room) -> None:
+    window = room.window()
+    name = window.current().assignment_id
+    window.desk().submit(name, {"confidence": 1, "correct_feature": 1})
+    window.press("5", "5", "Enter")
+    following = window.current().assignment_id
+    window.wait_for_case(following)
+    window.page.locator(".reading-form .message").get_by_text("already").or_(
+        window.page.locator(".reading-form .message").get_by_text("done")
+    ).wait_for()
+    assert ratings(room.study)[name, "confidence"] == 1
+
+
+def test_a_case_is_skipped_with_a_reason_and_a_problem_is_reported(room: Room) -> None:
+    window = room.window()
+    page, name = window.page, window.current().assignment_id
+    page.get_by_role("button", name="Report a problem").click()
+    page.get_by_label("What is wrong?").fill("The film is upside down. 1 2 3")
+    window.press("Tab", "Tab", "Enter")
+    page.locator(".reading-form .message").get_by_text("Problem reported").wait_for()
+    (problem,) = room.study.store().events("problem_reported")
+    assert problem.subject == name
+    assert window.chosen("confidence") == []  # digits in the dialog answer nothing
+    page.get_by_role("button", name="Skip this case").click()
+    page.get_by_role("button", name="Skip the case").click()
+    page.get_by_text("Choose a reason.").wait_for()
+    page.get_by_label("The image quality is not sufficient").check()
+    page.get_by_role("button", name="Skip the case").click()
+    window.wait_until_stored(name)
+    (skipped,) = room.study.store().events("skipped")
+    assert (skipped.subject, skipped.payload["reason"]) == (name, "image_quality")
+    window.wait_for_case(window.current().assignment_id)
+
+
+def test_an_answer_is_revised_with_a_reason_and_the_earlier_one_stays(
+    browser: Browser, kinds: tuple[TinyStudy, LiveServer]
+) -> None:
+    study, server = kinds
+    window = reader_window(reader_context(browser, study, server.url), study, server.url)
+    page, desk = window.page, window.desk()
+    name = to_first_reading(desk, {"confidence": 1, "trust": 1, "quality": "good"})
+    answers: dict[str, object] = {"confidence": 2, "trust": 30, "quality": "poor"}
+    if window.current().condition == "B":
+        answers["map_helps"] = 1
+    desk.submit(name, answers)
+    window.open(f"/revise?reading={name}")
+    window.wait_for_case(name)
+    assert window.chosen("confidence") == ["2"] and window.chosen("quality") == ["poor"]
+    window.item("confidence").get_by_role("radio", name="5", exact=True).click()
+    window.press("Enter")
+    page.locator(".reading-form .message").get_by_text("Say in a few words").wait_for()
+    page.get_by_label("Reason for the change").fill("slip of the finger")
+    window.press("Control+Enter")
+    page.get_by_text("Earlier answers").first.wait_for()
+    page.locator(".reading-form").wait_for(state="detached")
+    assert ratings(study)[name, "confidence"] == 5
+    (revised,) = study.store().events("revised")
+    assert revised.payload["reason"] == "slip of the finger"
     assert not window.problems
 
 
 def test_a_lost_connection_is_said_and_the_original_presentation_plays_by_itself(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, tmp_path: Path
 ) -> None:
-    root = tmp_path_factory.mktemp("original")
-    study = make_tiny_study(root / "study", autoplay=True)
-    desk = ReadingDesk(study.store(), "R1", utc_now)
-    desk.accept_instructions()
-    while (reading := desk.current()) is not None and reading.condition != "B":
-        desk.display(reading.assignment_id)
-        desk.submit(reading.assignment_id, {"confidence": 3, "correct_feature": 3})
-    with live_server(study.root, root / "server.log") as server:
-        window = open_window(browser)
-        page = window.page
+    study = make_tiny_study(tmp_path / "study", autoplay=True)
+    with live_server(study.root, tmp_path / "server.log") as server:
+        context = reader_context(browser, study, server.url)
+        window = reader_window(context, study, server.url)
+        page, desk = window.page, window.desk()
+        name = to_first_reading(desk)
+        while (reading := desk.current()) is not None and reading.condition != "B":
+            desk.submit(name, {"confidence": 3, "correct_feature": 3})
+            name = to_first_reading(desk)
         page.route("**/frames/**", lambda route: route.abort())
-        window.sign_in(server.url, study.reader_code)
-        page.get_by_role("button", name="reading").or_(
-            page.get_by_role("button", name="Start session")
-        ).first.click()
+        window.open()
         page.get_by_text("The connection is lost").wait_for()
         page.unroute("**/frames/**")
         page.wait_for_selector(".viewer[data-state=ready][data-playing=true]")
-        assert page.locator(".message").inner_text() == ""
         assert page.locator(".slider").count() == 0 and page.locator(".play").count() == 0
         seen = set()
         for _ in range(20):

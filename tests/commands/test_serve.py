@@ -68,3 +68,18 @@ def test_a_folder_without_cases_is_not_offered(tmp_path):
     with pytest.raises(StudyError, match="separates folders"):
         offered_cases([folder], {})
     assert offered_cases([], {CASES_VARIABLE: "/kept"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("localhost", False), ("127.0.0.1", False), ("::1", False), ("0.0.0.0", True)],
+)
+def test_an_address_for_others_comes_with_a_word_about_encryption(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys, address: str, told: bool
+):
+    study = make_tiny_study(tmp_path / "study")
+    monkeypatch.setattr(commands.serve, "require_free", lambda address, port: None)
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    monkeypatch.setattr(os, "execvpe", lambda file, arguments, environment: None)
+    serve(study.root, port=8501, address=address)
+    assert ("TLS" in capsys.readouterr().err) == told

@@ -22,11 +22,11 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyStudy:
 
 @pytest.fixture
 def open_page(study: TinyStudy) -> OpenPage:
-    """Return a function that opens the app (or one page's script) with a sign-in code."""
+    """Return a function that opens the app (or one page's script) as somebody, or as nobody."""
 
-    def opened(code: str | None, script: str = "navigation.py") -> AppTest:
+    def opened(who: str | None, script: str = "navigation.py") -> AppTest:
         page = AppTest.from_file(str(PAGES / script), default_timeout=30)
-        page.user = {"login": study.login(code)} if code else {}
+        page.user = {"login": study.login(who)} if who else {}
         return page.run()
 
     return opened

@@ -44,7 +44,7 @@ def finish(page: AppTest) -> AppTest:
 def test_a_second_classifier_gets_its_own_row_and_curve(
     open_page: OpenPage, networked: TinyStudy
 ) -> None:
-    page = open_page(networked.researcher_code)
+    page = open_page("researcher")
     assert len(page.get("plotly_chart")) == 1
     page.selectbox(key="second").set_value("phantom-shortcut").run()
     finish(page)
@@ -57,7 +57,7 @@ def test_a_second_classifier_gets_its_own_row_and_curve(
 def test_a_link_reproduces_film_finding_classifiers_and_methods(
     open_page: OpenPage, networked: TinyStudy
 ) -> None:
-    page = open_page(networked.researcher_code)
+    page = open_page("researcher")
     page.query_params["case"] = "c0008"
     page.query_params["second"] = "phantom-oracle"
     page.query_params["variant"] = "path"
@@ -87,7 +87,7 @@ def test_a_link_reproduces_film_finding_classifiers_and_methods(
 def test_a_forged_link_shows_the_usual_view(
     open_page: OpenPage, study: TinyStudy, parameters: dict[str, str]
 ) -> None:
-    first = open_page(study.researcher_code)
+    first = open_page("researcher")
     page = AppTest.from_file(str(first._script_path), default_timeout=30)
     page.user = dict(first.user)
     for name, value in parameters.items():
@@ -109,7 +109,7 @@ def test_a_link_to_what_is_not_computed_yet_shows_the_film_and_no_error(
 
     monkeypatch.setattr(progress, "computer", lambda request, known: compute)
     monkeypatch.setattr(progress, "preparer", lambda request: lambda: None)
-    first = open_page(networked.researcher_code)
+    first = open_page("researcher")
     page = AppTest.from_file(str(first._script_path), default_timeout=60)
     page.user = dict(first.user)
     page.query_params["methods"] = ["LIME"]
@@ -135,7 +135,7 @@ def test_stop_ends_the_computation_and_the_rest_is_computed_only_when_asked_for(
 
     monkeypatch.setattr(progress, "computer", lambda request, known: compute)
     monkeypatch.setattr(progress, "preparer", lambda request: lambda: None)
-    page = open_page(networked.researcher_code)
+    page = open_page("researcher")
     page.button_group(key="methods").set_value(["occlusion"]).run()
     work = page.session_state["work"]
     assert started.wait(10) and work.running
@@ -161,7 +161,7 @@ def test_leaving_for_another_film_stops_what_was_being_computed(
 
     monkeypatch.setattr(progress, "computer", lambda request, known: compute)
     monkeypatch.setattr(progress, "preparer", lambda request: lambda: None)
-    page = open_page(networked.researcher_code)
+    page = open_page("researcher")
     page.button_group(key="methods").set_value(["lime"]).run()
     work = page.session_state["work"]
     page.selectbox(key="case").set_value("c0009").run()

@@ -104,8 +104,8 @@ def test_the_curve_shows_residual_frames_where_they_were_predicted(study: TinySt
 
 def test_reading_modules_load_neither_torch_nor_the_reference_standard() -> None:
     code = (
-        "import sys, app, pages.navigation, pages.parts.rating_form, pages.parts.display\n"
-        "import pages.parts.drafts, pages.parts.viewer.component\n"
+        "import sys, app, pages.navigation, pages.parts.desk_view, pages.parts.display\n"
+        "import pages.parts.form.component, pages.parts.viewer.component\n"
         "bad = {'torch', 'data.reference', 'study.selection', 'study.table'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(bad)) or 0)"
     )

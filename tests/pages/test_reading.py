@@ -1,18 +1,28 @@
-"""The reader's way through the study, page by page."""
+"""The reading page as the server makes it: what is sent, derived from the store at every run."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.desk_view import percent, place
 from study.clock import utc_now
-from study.errors import StoreUnavailable
+from study.protocol import parse_protocol
 from study.session import ReadingDesk
-from study.store import StudyStore
-from tests.support.pages import NAVIGATION, OpenPage
-from tests.support.tiny_study import FORBIDDEN_WORDS, TinyStudy, make_tiny_study
+from tests.support.pages import OpenPage
+from tests.support.tiny_study import FORBIDDEN_WORDS, PROTOCOL, TinyStudy
+from tests.support.walk import to_first_reading
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+FULL = {"confidence": 4, "correct_feature": 2}
+
+
+def desk_of(study: TinyStudy) -> ReadingDesk:
+    return ReadingDesk(study.store(), "R1", utc_now)
 
 
 def html_of(page: AppTest) -> str:
@@ -22,187 +32,141 @@ def html_of(page: AppTest) -> str:
     return "\n".join(parts)
 
 
-def begin(open_page: OpenPage, study: TinyStudy) -> AppTest:
-    """Sign in, accept the instructions and arrive at the first case."""
-    page = open_page(study.reader_code)
-    page.button[0].click().run()
-    return page.switch_page("reading.py").run()
+def data_of(page: AppTest) -> dict[str, dict[str, Any]]:
+    """Return the data of the components on the page, by the component's name."""
+    return {
+        element.proto.component_name.rpartition(".")[2]: json.loads(element.proto.json)
+        for element in page.get("bidi_component")
+    }
 
 
-def current_id(study: TinyStudy) -> str:
-    store = study.store()
-    current = ReadingDesk(store, "R1", utc_now).current()
-    assert current is not None
-    return current.assignment_id
+def keys_of(page: AppTest) -> list[str]:
+    return [element.proto.id for element in page.get("bidi_component")]
 
 
-def answer(page: AppTest, assignment_id: str, confidence: int, correct: int) -> AppTest:
-    page.button_group(key=f"answer_{assignment_id}_confidence").set_value(confidence)
-    page.button_group(key=f"answer_{assignment_id}_correct_feature").set_value(correct)
+def open_reading(open_page: OpenPage) -> AppTest:
+    page = open_page("R1").switch_page("reading.py").run()
+    assert not page.exception
     return page
 
 
-def ratings(study: TinyStudy) -> list[tuple[str, str, object]]:
-    return [(r.assignment_id, r.item, r.value) for r in study.store().ratings()]
-
-
-def test_a_new_reader_meets_the_instructions_first(open_page: OpenPage, study: TinyStudy) -> None:
-    page = open_page(study.reader_code)
-    assert not page.exception
-    assert "Read three films." in html_of(page)
-    assert [button.label for button in page.button] == ["I have read this and agree to take part"]
-
-
-def test_accepting_the_instructions_leads_to_the_first_case(
+def test_the_current_case_is_shown_with_its_questions(
     open_page: OpenPage, study: TinyStudy
 ) -> None:
-    page = begin(open_page, study)
-    assert not page.exception
-    assert "Lung Opacity" in html_of(page) and "model says" in html_of(page)
-    assert f"next_{current_id(study)}" in [button.key for button in page.button]
+    name = to_first_reading(desk_of(study))
+    page = open_reading(open_page)
+    form = data_of(page)["form"]
+    assert form["id"] == name and form["finding"] == "Lung Opacity"
+    assert [item["id"] for item in form["items"]] == ["confidence", "correct_feature", "comment"]
+    assert form["items"][0]["low"] == "not at all" and form["items"][0]["points"] == 5
+    assert form["probability"].startswith("model says ")
+    assert "case 1 of 3" in html_of(page) and "Session 1 of 2" in html_of(page)
+    assert all(name in key for key in keys_of(page))
 
 
-def test_a_submitted_case_is_in_the_store_exactly_as_answered(
-    open_page: OpenPage, study: TinyStudy
-) -> None:
-    page = begin(open_page, study)
-    first = current_id(study)
-    answer(page, first, 4, 2)
-    page.text_area(key=f"answer_{first}_comment").set_value("shadow at the left base")
-    page.button(key=f"next_{first}").click().run()
-    assert not page.exception
-    assert ratings(study) == [
-        (first, "confidence", 4),
-        (first, "correct_feature", 2),
-        (first, "comment", "shadow at the left base"),
-    ]
-    assert "case 2 of 3" in html_of(page)
-    assert current_id(study) != first
-
-
-def test_an_incomplete_case_is_not_stored_and_what_is_missing_is_marked(
-    open_page: OpenPage, study: TinyStudy
-) -> None:
-    page = begin(open_page, study)
-    first = current_id(study)
-    page.button_group(key=f"answer_{first}_confidence").set_value(3)
-    page.button(key=f"next_{first}").click().run()
-    assert ratings(study) == [] and current_id(study) == first
-    assert html_of(page).count("needs an answer") == 1
-    assert f".st-key-item_answer_{first}_correct_feature" in html_of(page)
-
-
-def test_answers_survive_a_reload_before_they_are_submitted(
-    open_page: OpenPage, study: TinyStudy
-) -> None:
-    page = begin(open_page, study)
-    first = current_id(study)
-    answer(page, first, 5, 1).run()
-    again = open_page(study.reader_code).switch_page("reading.py").run()
-    assert again.button_group(key=f"answer_{first}_confidence").value == 5
-    assert again.button_group(key=f"answer_{first}_correct_feature").value == 1
-    assert "Saved" in html_of(again)
-    again.button(key=f"next_{first}").click().run()
-    assert ratings(study)[:2] == [(first, "confidence", 5), (first, "correct_feature", 1)]
-
-
-def test_a_click_replayed_for_an_earlier_case_reaches_no_other_case(
-    open_page: OpenPage, study: TinyStudy
-) -> None:
-    page = begin(open_page, study)
-    first = current_id(study)
-    answer(page, first, 4, 4)
-    # Meanwhile the same reader submits the case in another window.
-    desk = ReadingDesk(study.store(), "R1", utc_now)
-    desk.submit(first, {"confidence": 1, "correct_feature": 1})
-    page.button(key=f"next_{first}").click().run()
-    assert not page.exception
-    assert [value for _, item, value in ratings(study) if item != "comment"] == [1, 1]
-    second = current_id(study)
-    assert second != first
-    assert page.button_group(key=f"answer_{second}_confidence").value is None
-
-
-def test_answers_do_not_leak_into_the_next_case(open_page: OpenPage, study: TinyStudy) -> None:
-    page = begin(open_page, study)
-    first = current_id(study)
-    answer(page, first, 4, 2).button(key=f"next_{first}").click().run()
-    second = current_id(study)
-    assert page.button_group(key=f"answer_{second}_confidence").value is None
-    assert not page.text_area(key=f"answer_{second}_comment").value
-
-
-def test_a_reader_can_finish_the_study(open_page: OpenPage, study: TinyStudy) -> None:
-    page = begin(open_page, study)
-    for _ in range(6):
-        now = current_id(study)
-        answer(page, now, 3, 3).button(key=f"next_{now}").click().run()
-        assert not page.exception
-    assert "read every case" in html_of(page)
-    assert len({name for name, _, _ in ratings(study)}) == 6
-    assert "All cases are read" in html_of(open_page(study.reader_code))
-
-
-def test_the_worklist_says_when_the_next_session_opens(
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    open_page: OpenPage,
-) -> None:
-    waiting = make_tiny_study(tmp_path_factory.mktemp("washout") / "study", washout_days=9)
-    monkeypatch.setenv("COUNTERLIGHT_STUDY", str(waiting.root))
-    desk = ReadingDesk(waiting.store(), "R1", utc_now)
-    desk.accept_instructions()
-    for _ in range(3):
-        current = desk.current()
-        assert current is not None
-        desk.display(current.assignment_id)
-        desk.submit(current.assignment_id, {"confidence": 3, "correct_feature": 3})
-    page = AppTest.from_file(NAVIGATION, default_timeout=30)
-    page.user = {"login": waiting.login(waiting.reader_code)}
+def test_the_page_follows_the_store_and_nothing_else(open_page: OpenPage, study: TinyStudy) -> None:
+    desk = desk_of(study)
+    first = to_first_reading(desk)
+    page = open_reading(open_page)
+    desk.submit(first, FULL)  # by the form, in another window, on another machine
     page.run()
-    assert "Session 2 opens on" in html_of(page) and not page.button
-    page.switch_page("reading.py").run()
-    assert "This session is complete" in html_of(page)
+    form = data_of(page)["form"]
+    second = desk.current()
+    assert second is not None and form["id"] == second.assignment_id != first
+    assert form["answers"] == {} and form["number"] == 0 and form["savedAt"]
+    assert "case 2 of 3" in html_of(page)
 
 
-def test_missing_pictures_are_said_in_a_sentence_and_not_shown(
+def test_displaying_a_case_is_recorded_once(open_page: OpenPage, study: TinyStudy) -> None:
+    to_first_reading(desk_of(study))
+    open_reading(open_page).run()
+    open_reading(open_page)
+    assert len(study.store().events("displayed")) == 1
+
+
+def test_a_draft_comes_back_with_its_number(open_page: OpenPage, study: TinyStudy) -> None:
+    desk = desk_of(study)
+    name = to_first_reading(desk)
+    saved_at = desk.keep_draft(name, {"confidence": 5, "comment": "left base"}, 17)
+    form = data_of(open_reading(open_page))["form"]
+    assert form["answers"] == {"confidence": 5, "comment": "left base"}
+    assert (form["number"], form["savedAt"]) == (17, saved_at.isoformat())
+
+
+def test_the_addresses_of_the_next_case_alone_are_sent_ahead(
     open_page: OpenPage, study: TinyStudy
 ) -> None:
+    desk = desk_of(study)
+    name = to_first_reading(desk)
+    viewer = data_of(open_reading(open_page))["viewer"]
+    following = desk.following()
+    assert following is not None
+    assert {url.split("/")[2] for url in viewer["prefetch"]} == {following.assignment_id}
+    assert {url.split("/")[2] for panel in viewer["panels"] for url in panel["urls"]} == {name}
+    assert viewer["logUrl"] == f"/readings/{name}/events" and viewer["csrf"]
+
+
+def test_a_reader_who_has_not_begun_and_one_who_has_finished_are_led_elsewhere(
+    open_page: OpenPage, study: TinyStudy
+) -> None:
+    assert "form" not in data_of(open_reading(open_page))
+    desk = desk_of(study)
+    for _ in range(6):
+        desk.submit(to_first_reading(desk), FULL)
+        if desk.current() is None:
+            break
+    page = open_reading(open_page)
+    assert "form" not in data_of(page)
+    assert "Thank you" in html_of(page) or any("Thank you" in h.value for h in page.subheader)
+
+
+def test_missing_pictures_are_said_in_a_sentence_and_the_case_does_not_count_as_shown(
+    open_page: OpenPage, study: TinyStudy
+) -> None:
+    desk = desk_of(study)
+    desk.submit(to_first_reading(desk), FULL)
     for record in study.folder.displays.rglob("display.json"):
         record.unlink()
-    page = begin(open_page, study)
-    assert not page.exception
+    page = open_reading(open_page)
     assert "have not been prepared" in html_of(page)
-    assert study.store().events("displayed") == ()
+    assert len(study.store().events("displayed")) == 1
 
 
-def test_a_full_disk_is_said_and_nothing_is_claimed_to_be_saved(
-    open_page: OpenPage, study: TinyStudy, monkeypatch: pytest.MonkeyPatch
+def test_nothing_a_reader_is_sent_says_what_is_true_or_how_the_case_is_explained(
+    open_page: OpenPage, study: TinyStudy
 ) -> None:
-    page = begin(open_page, study)
-    first = current_id(study)
-
-    def full(*_: object, **__: object) -> None:
-        raise StoreUnavailable("The disk is full; free some space and submit again.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StudyStore, "writing", full)
-        answer(page, first, 4, 2).run()
-        assert "Not saved: The disk is full" in html_of(page)
-        page.button(key=f"next_{first}").click().run()
-        assert not page.exception and "The disk is full" in html_of(page)
-    assert page.button_group(key=f"answer_{first}_confidence").value == 4
-    page.button(key=f"next_{first}").click().run()
-    assert (first, "confidence", 4) in ratings(study)
-
-
-def test_nothing_a_reader_is_sent_says_what_is_true(open_page: OpenPage, study: TinyStudy) -> None:
-    page = begin(open_page, study)
-    sent = html_of(page)
+    desk, sent = desk_of(study), ""
+    labels = [condition.label for condition in study.protocol.conditions]
     for _ in range(6):
-        now = current_id(study)
-        sent += html_of(page) + "".join(str(e.proto) for e in page.get("bidi_component"))
-        answer(page, now, 3, 3).button(key=f"next_{now}").click().run()
-    assert f"/frames/{now}/0/0.png" in sent
-    for word in FORBIDDEN_WORDS:
+        name = to_first_reading(desk)
+        page = open_reading(open_page)
+        sent += html_of(page) + json.dumps(data_of(page)) + "".join(keys_of(page))
+        desk.submit(name, FULL)
+        if desk.current() is None:
+            break
+    assert "Lung Opacity" in sent
+    for word in (*FORBIDDEN_WORDS, *labels):
         assert word not in sent, word
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [(0.0, "under 1 %"), (0.009, "under 1 %"), (0.5, "50 %"), (0.714, "71 %"), (1.0, "over 99 %")],
+)
+def test_no_prediction_is_said_to_be_certain(probability: float, words: str) -> None:
+    assert percent(probability) == words
+
+
+def test_two_readings_of_a_sequential_case_are_one_case_to_the_reader(study: TinyStudy) -> None:
+    text = PROTOCOL.format(washout_days=0, presentation="")
+    text = text.replace('"crossover"', '"sequential"').replace("sessions = 2", "sessions = 1")
+    one = '    { show = "map", method = "integrated_gradients", title = "Map 1" },\n'
+    protocol = parse_protocol(text.replace(one, ""))
+    assert protocol.design.kind == "sequential"
+    readings = study.store().assignments("R1")
+    said = [place(protocol, a, 6) for a in sorted(readings, key=lambda a: a.position)[::2]]
+    assert said == [
+        "case 1 of 3, first answer",
+        "case 1 of 3, second answer",
+        "case 2 of 3, first answer",
+    ]

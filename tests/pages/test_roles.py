@@ -2,53 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.parts import context
 from pages.web.access import PAGES
-from study.accounts import Accounts
+from pages.web.csrf import csrf_of
 from study.clock import utc_now
 from study.session import ReadingDesk
 from tests.support.pages import NAVIGATION
+from tests.support.small_study import PROFILE
 from tests.support.tiny_study import TinyStudy
 
-CODES = {
-    "reader": "reader_code",
-    "researcher": "researcher_code",
-    "coordinator": "coordinator_code",
-}
+WHO = {"reader": "R1", "researcher": "researcher", "coordinator": "coordinator"}
 
 
 def html_of(page: AppTest) -> str:
     return "\n".join(element.proto.body for element in page.get("html"))
 
 
-def finish(study: TinyStudy) -> None:
-    """Read everything as the reader."""
-    desk = ReadingDesk(study.store(), "R1", utc_now)
+def begin(study: TinyStudy, who: str = "R1") -> ReadingDesk:
+    """Return a reader's desk with the first case open."""
+    desk = ReadingDesk(study.store(), who, utc_now)
+    desk.keep_profile(PROFILE)
     desk.accept_instructions()
-    answers = iter([5, 2, 4, 3, 1, 4, 4, 5, 2, 3, 3, 1])
-    while (current := desk.current()) is not None:
-        desk.display(current.assignment_id)
-        given = {"confidence": next(answers), "correct_feature": next(answers)}
-        desk.submit(current.assignment_id, given)
+    return desk
+
+
+def finish(study: TinyStudy) -> None:
+    """Read everything as both readers."""
+    values = itertools.cycle([5, 2, 4, 3, 1, 4, 4, 5, 2, 3, 3])
+    for who in ("R1", "R2"):
+        desk = begin(study, who)
+        while (current := desk.current()) is not None:
+            desk.display(current.assignment_id)
+            given = {"confidence": next(values), "correct_feature": next(values)}
+            desk.submit(current.assignment_id, given)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_every_page_opens_for_its_role_without_an_exception(page, open_page, study) -> None:
-    ReadingDesk(study.store(), "R1", utc_now).accept_instructions()
-    opened = open_page(getattr(study, CODES[page.role]))
+    begin(study)
+    opened = open_page(WHO[page.role])
     opened.switch_page(f"{page.path}.py").run()
     assert not opened.exception
     assert "Not your page" not in html_of(opened)
 
 
-WRONG = [(page, role) for page in PAGES for role in CODES if role != page.role]
+WRONG = [(page, role) for page in PAGES for role in WHO if role != page.role]
 
 
 @pytest.mark.parametrize(("page", "role"), WRONG, ids=lambda v: getattr(v, "path", v))
 def test_a_page_script_refuses_the_wrong_role_by_itself(page, role, open_page, study) -> None:
-    opened = open_page(getattr(study, CODES[role]), f"{page.path}.py")
+    opened = open_page(WHO[role], f"{page.path}.py")
     assert not opened.exception
     assert "another role" in html_of(opened)
     assert not opened.button and not opened.dataframe
@@ -62,11 +70,37 @@ def test_a_page_script_shows_nothing_without_a_login(page, open_page) -> None:
 
 
 def test_an_open_page_notices_that_its_login_has_ended(open_page, study) -> None:
-    page = open_page(study.reader_code)
-    Accounts(study.store()).sign_out(page.user["login"], utc_now())
-    page.button[0].click().run()
-    assert "signed out" in html_of(page)
-    assert not ReadingDesk(study.store(), "R1", utc_now).instructions_accepted
+    begin(study)
+    page = open_page("R1")
+    assert page.button
+    study.accounts().sign_out(page.user["login"], utc_now())
+    page.run()
+    assert "signed out" in html_of(page) and not page.button
+
+
+def test_revoking_an_account_clears_its_open_page(open_page, study) -> None:
+    page = open_page("coordinator")
+    accounts = study.accounts()
+    account = next(each for each in accounts.accounts() if each.role == "coordinator")
+    accounts.revoke(account.account_id, utc_now())
+    page.run()
+    assert "signed out" in html_of(page) and not page.dataframe
+
+
+def test_a_page_of_another_role_is_refused_on_record(open_page, study) -> None:
+    for _ in range(3):
+        open_page("R1", "results.py")
+    refused = study.store().events("refused", actor="R1")
+    assert [event.payload for event in refused] == [
+        {"reason": "role", "role": "reader", "path": "page", "count": 1}
+    ]
+
+
+def test_a_page_gets_the_token_for_its_own_requests(study, monkeypatch) -> None:
+    login = study.login("R1")
+    monkeypatch.setattr(context.st, "user", {"login": login})
+    visit = context.signed_in()
+    assert visit is not None and visit.csrf == csrf_of(login) and login not in repr(visit)
 
 
 def test_a_forged_login_opens_nothing(study) -> None:
@@ -85,29 +119,21 @@ def test_a_server_without_a_study_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_results_are_empty_in_a_friendly_way_at_first(open_page, study) -> None:
-    page = open_page(study.coordinator_code).switch_page("results.py").run()
+    page = open_page("coordinator").switch_page("results.py").run()
     assert not page.exception and "No ratings yet" in html_of(page)
 
 
 def test_the_results_open_with_the_primary_endpoint(open_page, study) -> None:
     finish(study)
-    page = open_page(study.coordinator_code).switch_page("results.py").run()
+    page = open_page("coordinator").switch_page("results.py").run()
     assert not page.exception
     first = next(body for body in html_of(page).splitlines() if 'class="primary"' in body)
     assert "confidence" in first and "interval" in first
     assert page.dataframe and page.get("plotly_chart")
 
 
-def test_progress_shows_counts_and_no_ratings(open_page, study) -> None:
-    finish(study)
-    page = open_page(study.coordinator_code)
-    table = page.dataframe[0].value
-    assert list(table["Readings"]) == ["6 of 6"] and list(table["State"]) == ["finished"]
-    assert not {"value", "rating", "confidence"} & {name.lower() for name in table.columns}
-
-
 def test_the_explorer_shows_an_archived_case(open_page, study) -> None:
-    page = open_page(study.researcher_code)
+    page = open_page("researcher")
     assert not page.exception
     assert page.selectbox(key="case").value == "c0007"
     assert "f(x), the film" in html_of(page) and page.get("plotly_chart")
@@ -116,7 +142,7 @@ def test_the_explorer_shows_an_archived_case(open_page, study) -> None:
 
 
 def test_an_unusable_upload_is_said_on_the_page(open_page, study) -> None:
-    page = open_page(study.researcher_code)
+    page = open_page("researcher")
     page.file_uploader(key="upload").set_value(("notes.png", b"no picture", "image/png")).run()
     assert not page.exception
     assert "This did not work" in html_of(page) and "notes.png" in html_of(page)

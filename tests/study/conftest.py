@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.support.any_design import make_design
 from tests.support.small_study import Small, choices_of, make_small, small_protocol
 
 
@@ -19,12 +20,26 @@ def small(tmp_path: Path) -> Iterator[Small]:
 
 
 @pytest.fixture
-def make_study(tmp_path: Path) -> Iterator[object]:
-    """Make a small study of another design; closed at the end."""
+def make_study(tmp_path: Path) -> Iterator[Callable[..., Small]]:
+    """Make a small study of two items; closed at the end."""
     made: list[Small] = []
 
     def make(**design: object) -> Small:
         made.append(make_small(tmp_path / str(len(made)), **design))
+        return made[-1]
+
+    yield make
+    for study in made:
+        study.store.close()
+
+
+@pytest.fixture
+def make_any(tmp_path: Path) -> Iterator[Callable[..., Small]]:
+    """Make a study of any design, with consent, practice and closing; closed at the end."""
+    made: list[Small] = []
+
+    def make(kind: str = "crossover", **design: object) -> Small:
+        made.append(make_design(tmp_path / f"any{len(made)}", kind, **design))
         return made[-1]
 
     yield make

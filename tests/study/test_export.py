@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +13,17 @@ from click.testing import CliRunner
 from commands.audit import command as audit_command
 from commands.export import command as export_command
 from study.analysis.columns import canonicalise
+from study.audit import verify
 from study.codebook import codebook
 from study.errors import StudyError
 from study.export import FILES, export_study, read_localisation, to_csv
 from study.folder import StudyFolder
 from study.protocol import load_protocol
+from study.session import ReadingDesk
+from study.store import StudyStore
 from study.table import COLUMNS, long_table
+from study.viewer_log import ViewerEntry
+from tests.support.any_design import KINDS, begin, design_tables, make_design, walk
 from tests.support.small_study import Small, make_small, small_protocol
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -148,6 +154,8 @@ def test_an_export_holds_every_file_and_reads_back(study_dir: Path, tmp_path: Pa
     assert canonicalise(ratings).items == ("confidence",)
     assignments = pd.read_csv(tmp_path / "out" / "assignments.csv")
     assert len(assignments) == 32
+    missing = pd.read_csv(tmp_path / "out" / "missing.csv")
+    assert (len(missing), set(missing["reason"])) == (29, {"not_read"})
     assert assignments["submitted_at"].notna().sum() == 3
     assert load_protocol(tmp_path / "out" / "protocol.toml").digest == small_protocol().digest
     readme = (tmp_path / "out" / "README.txt").read_text()
@@ -182,7 +190,7 @@ def test_every_exported_column_is_in_the_codebook_and_the_other_way_round(
     export_study(study_dir, tmp_path / "out")
     book = pd.read_csv(tmp_path / "out" / "codebook.csv")
     assert book[["meaning", "type"]].notna().all(axis=None)
-    for name in ("ratings.csv", "assignments.csv"):
+    for name in (name for name in FILES if name.endswith(".csv") and name != "codebook.csv"):
         columns = pd.read_csv(tmp_path / "out" / name).columns
         listed = book.loc[book["file"] == name, "column"]
         assert [c for c in listed if "[" not in c] == list(columns)
@@ -244,9 +252,124 @@ def test_the_commands_export_and_audit_a_study(study_dir: Path, tmp_path: Path) 
     result = runner.invoke(export_command, [str(study_dir), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert result.output.count("\n") == len(FILES)
+    verified = runner.invoke(audit_command, ["verify", str(study_dir)])
     result = runner.invoke(audit_command, [str(study_dir)])
     assert result.exit_code == 0
-    assert "8 events, intact. Head: " in result.output
+    assert "9 events, intact. Head: " in result.output
+    assert verified.output == result.output
     result = runner.invoke(audit_command, [str(study_dir), "--head", "f" * 64])
     assert result.exit_code == 1
     assert "not in the chain" in result.output
+
+
+@pytest.fixture
+def any_dir(tmp_path: Path) -> Callable[..., tuple[Path, Small]]:
+    """A study of any design on disk."""
+
+    def make(kind: str, **design: object) -> tuple[Path, Small]:
+        folder = StudyFolder(tmp_path / "any")
+        folder.cases.mkdir(parents=True)
+        folder.explanations.mkdir()
+        small = make_design(folder.root, kind, **design)
+        reference, predictions = design_tables(small.store.protocol)
+        reference.assign(patient_id=reference["case_id"]).to_csv(
+            folder.cases / "reference.csv", index=False, float_format="%.0f"
+        )
+        predictions.to_csv(folder.predictions, index=False)
+        return folder.root, small
+
+    return make
+
+
+def exported(root: Path, out: Path) -> dict[str, pd.DataFrame]:
+    export_study(root, out)
+    return {path.name: pd.read_csv(path) for path in out.glob("*.csv")}
+
+
+def test_every_file_of_a_study_with_everything_in_it(any_dir, tmp_path: Path) -> None:
+    root, study = any_dir("crossover", repeats=1, sham=True, revisions=True)
+    desk = ReadingDesk(study.store, "R1", study.clock)
+    begin(desk)
+    practised = study.store.events("practised")[0].subject
+    assert practised is not None
+    desk.log_viewer(practised, (ViewerEntry(5, "frame", 1),))
+    skipped = desk.current()
+    assert skipped is not None
+    desk.display(skipped.assignment_id)
+    entries = (ViewerEntry(0, "paint"), ViewerEntry(7, "frame", 3), ViewerEntry(9, "window", "=1"))
+    desk.log_viewer(skipped.assignment_id, entries)
+    desk.report_problem(skipped.assignment_id, "@SUM(1) is black")
+    desk.skip(skipped.assignment_id, "technical", "-1 map")
+    current = desk.current()
+    assert current is not None
+    desk.display(current.assignment_id)
+    desk.keep_draft(current.assignment_id, {"comment": "SECRET DRAFT"}, 1)
+    study.store.close()
+    again = StudyStore.open(study.path, clock=study.clock)
+    export_study(root, tmp_path / "half")
+    assert not any("SECRET DRAFT" in path.read_text() for path in (tmp_path / "half").iterdir())
+    walk(ReadingDesk(again, "R1", study.clock))
+    again.close()
+    tables = exported(root, tmp_path / "out")
+    assert set(tables) == {name for name in FILES if name.endswith(".csv")}
+    missing = tables["missing.csv"]
+    mine = missing[missing["reader"] == "R1"]
+    assert mine[["assignment_id", "reason", "comment"]].to_numpy().tolist() == [
+        [skipped.assignment_id, "technical", "'-1 map"]
+    ]
+    assert set(missing.loc[missing["reader"] == "R2", "reason"]) == {"not_read"}
+    events = tables["events.csv"]
+    assert set(events["assignment_id"]) == {skipped.assignment_id}  # practice does not count
+    assert events["value"].fillna("").astype(str).tolist() == ["", "3", "'=1"]
+    profile = tables["profile.csv"].set_index("reader")
+    assert profile.loc["R1", "role"] == "radiologist"
+    assert profile.loc["R1", "n_practised"] == 2
+    assert str(profile.loc["R1", "consent_version"]).startswith("2")
+    assert pd.isna(profile.loc["R2", "role"])
+    closing = tables["closing.csv"]
+    assert closing.query("item == 'liked'")[["condition", "value"]].to_numpy().tolist() == [
+        ["A", 4],
+        ["B", 4],
+    ]
+    assert tables["problems.csv"]["text"].tolist() == ["'@SUM(1) is black"]
+    assignments = tables["assignments.csv"]
+    assert set(assignments["purpose"]) == {"study", "repeat"}
+    shams = assignments[assignments["condition"] == "B"]
+    assert set(shams["sham"]) == {"other_case"}
+    assert (shams["shown_case_id"] != shams["case_id"]).all()
+    assert assignments["skipped_at"].notna().sum() == 1
+    ratings = tables["ratings.csv"]
+    assert ratings["assignment_id"].nunique() == 8
+    assert verify(study.path).intact
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_codebook_describes_every_column_of_every_design(
+    any_dir, tmp_path: Path, kind: str
+) -> None:
+    root, study = any_dir(kind)
+    walk(ReadingDesk(study.store, "R1", study.clock))
+    study.store.close()
+    tables = exported(root, tmp_path / "out")
+    book = tables.pop("codebook.csv")
+    assert book[["meaning", "type"]].notna().all(axis=None)
+    for name, table in tables.items():
+        listed = book.loc[book["file"] == name, "column"]
+        assert [c for c in listed if "[" not in c] == list(table.columns)
+    listed = book.set_index("column")["allowed_values"]
+    assert listed["value[certainty]"] == "0 (not) to 100 (fully)"
+    assert listed["text[management]"].endswith("none (Nothing), ct (CT)")
+    assert listed["value[liked]"] == "1 (no) to 5 (yes)"
+
+
+def test_both_stages_of_a_sequential_design_are_exported_with_their_condition(
+    any_dir, tmp_path: Path
+) -> None:
+    root, study = any_dir("sequential")
+    walk(ReadingDesk(study.store, "R1", study.clock))
+    study.store.close()
+    ratings = exported(root, tmp_path / "out")["ratings.csv"].query("item == 'confidence'")
+    assert ratings["condition"].value_counts().to_dict() == {"A": 4, "B": 4}
+    assert not ratings.duplicated(["reader", "case_id", "finding", "condition"]).any()
+    columns = ["session", "position", "purpose", "sham", "first_paint_ms", "active_s", "hidden_s"]
+    assert set(columns) <= set(ratings.columns)

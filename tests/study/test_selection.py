@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from study.errors import SelectionError
+from study.plans import PracticeCase
 from study.protocol import StudyProtocol
-from study.selection import select_cases
+from study.selection import select_cases, select_practice
 from tests.support.small_study import small_protocol
 
 FINDINGS = ("Mass", "Lung Opacity")
@@ -148,3 +149,50 @@ def test_doubled_rows_are_refused() -> None:
         select_cases(reference, pd.concat([predictions, predictions[:1]]), small_protocol(), 1)
     with pytest.raises(SelectionError, match="no column 'probability'"):
         select_cases(reference, predictions.drop(columns="probability"), small_protocol(), 1)
+
+
+def practising(*cases: PracticeCase) -> StudyProtocol:
+    return small_protocol(per_finding=8).model_copy(update={"practice": cases})
+
+
+def trial(finding: str = "Mass", **entries: str) -> PracticeCase:
+    return PracticeCase(finding=finding, condition="A", feedback="So.", **entries)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_practice_cases_are_of_the_wanted_kind_and_no_cases_of_the_study(seed: int) -> None:
+    reference, predictions = tables(200, seed)
+    protocol = practising(trial(), trial(), trial(subset="false_positive"), trial("Lung Opacity"))
+    taken = {c.case_id for c in select_cases(reference, predictions, protocol, seed)}
+    found = select_practice(reference, predictions, protocol, seed, taken)
+    assert [c.finding for c in found] == ["Mass", "Mass", "Mass", "Lung Opacity"]
+    assert len({c.case_id for c in found} - taken) == 4
+    truth = reference.set_index("case_id")
+    assert [truth.loc[c.case_id, f"finding:{c.finding}"] for c in found] == [1.0, 1.0, 0.0, 1.0]
+    assert found == select_practice(reference, predictions, protocol, seed, taken)
+    assert select_practice(reference, predictions, small_protocol(), seed, taken) == ()
+
+
+def test_a_named_practice_case_is_kept_out_of_the_study_and_of_the_rule() -> None:
+    reference, predictions = tables(200)
+    studied = select_cases(reference, predictions, practising(), 1)
+    named = studied[0].case_id
+    protocol = practising(trial(case_id=named), trial())
+    choices = select_cases(reference, predictions, protocol, 1)
+    assert named not in {c.case_id for c in choices}
+    taken = {c.case_id for c in choices}
+    first, second = select_practice(reference, predictions, protocol, 1, taken)
+    assert first.case_id == named != second.case_id
+
+
+def test_practice_cases_that_cannot_be_had_are_named() -> None:
+    reference, predictions = tables(200)
+    with pytest.raises(
+        SelectionError, match=r"practice\[0\].case_id is 'x', for which there is no"
+    ):
+        select_practice(reference, predictions, practising(trial(case_id="x")), 1, set())
+    with pytest.raises(SelectionError, match="which is a case of the study"):
+        select_practice(reference, predictions, practising(trial(case_id="c0001")), 1, {"c0001"})
+    everything = set(reference["case_id"])
+    with pytest.raises(SelectionError, match=r"No true positive of 'Mass' is left for practice\[0"):
+        select_practice(reference, predictions, practising(trial()), 1, everything)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from scipy import integrate, stats
 
 from commands.simulate import command
+from study.allocation import CaseChoice, allocate
 from study.analysis.columns import canonicalise
 from study.analysis.estimate import Scope
 from study.analysis.paired import mean_difference, paired_differences
@@ -24,9 +25,12 @@ from study.planted import (
     planted_difference,
     simulated_table,
 )
-from study.simulate import simulate_readers
+from study.protocol import load_protocol, shipped_protocol
+from study.session import ReadingDesk
+from study.simulate import Habits, simulate_readers
 from study.store import StudyStore
 from study.table import long_table
+from tests.support.any_design import KINDS, design_choices, design_tables
 from tests.support.small_study import START, Small, allocation_of, make_small, small_protocol
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -63,6 +67,110 @@ def test_simulated_readers_finish_the_study_and_every_event_of_theirs_says_so(
     assert all(r.simulated for r in small.store.ratings())
     assert long_table(small.store, *tables)["simulated"].all()
     assert verify(small.path).intact
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sham", [False, True])
+def test_simulated_readers_finish_every_design_with_skips_breaks_and_revisions(
+    make_any, kind: str, sham: bool
+) -> None:
+    study = make_any(
+        kind,
+        sham=sham,
+        per_finding=4,
+        repeats=2,
+        revisions=True,
+        break_every=3,
+        washout_days=7,
+        practice=not sham or kind != "parallel",
+    )
+    store, tables = study.store, design_tables(study.store.protocol)
+    result = simulate_readers(
+        store,
+        *tables,
+        effect=PlantedEffect(),
+        seed=4,
+        start=START,
+        habits=Habits(skip_share=0.15, revise_share=0.2, pause_share=0.1),
+    )
+    for reader in store.reader_ids:
+        assert ReadingDesk(store, reader, study.clock).step().kind == "finished"
+    for kind_of_event in ("consented", "profile", "skipped", "revised", "break_ended", "closing"):
+        assert store.events(kind_of_event), kind_of_event
+    n_readings = sum(a.purpose != "practice" for a in store.assignments())
+    assert (result.n_readings + result.n_skipped, result.n_skipped > 0) == (n_readings, True)
+    assert all(e.payload["simulated"] is True for e in store.events() if e.actor != "study")
+    table = long_table(store, *tables)
+    assert table["assignment_id"].nunique() == result.n_readings
+    assert verify(study.path).intact
+
+
+def test_skips_and_revisions_leave_the_planted_effect_where_it_is(make_any) -> None:
+    study = make_any(per_finding=40, revisions=True, closing=False)
+    store, (reference, predictions) = study.store, design_tables(study.store.protocol)
+    result = simulate_readers(
+        store,
+        reference,
+        predictions,
+        effect=PlantedEffect(0.9, 0.9),
+        seed=6,
+        start=START,
+        habits=Habits(skip_share=0.05, revise_share=0.1),
+    )
+    assert result.n_skipped > 0 and store.events("revised")
+    table = long_table(store, reference, predictions)
+    table = table[(table["correctness"] == "true_positive") & (table["item"] == "confidence")]
+    low, high = interval_of(canonicalise(table).frame, ci_level=0.999)
+    assert 0 < low < result.planted_true_positive < high
+
+
+def test_an_effect_on_a_scale_from_0_to_100_is_recovered(make_any) -> None:
+    study = make_any(per_finding=40, primary="certainty", closing=False, practice=False)
+    store, tables = study.store, design_tables(study.store.protocol)
+    result = simulate_readers(store, *tables, effect=PlantedEffect(0.9, 0.0), seed=8, start=START)
+    assert result.planted_true_positive > 10
+    table = long_table(store, *tables)
+    table = table[(table["correctness"] == "true_positive") & (table["item"] == "certainty")]
+    assert table["value"].between(0, 100).all()
+    low, high = interval_of(canonicalise(table).frame, item="certainty", ci_level=0.999)
+    assert 0 < low < result.planted_true_positive < high
+
+
+def test_the_planted_effect_is_recovered_in_the_demo_protocol(tmp_path: Path) -> None:
+    """Two readers, six findings, practice, breaks, consent; with skips and revisions."""
+    protocol = load_protocol(shipped_protocol("demo"))
+    plan = protocol.cases.model_copy(update={"per_finding": 16})
+    protocol = protocol.model_copy(update={"cases": plan})
+    practice = [CaseChoice(f"p{n}", each.finding) for n, each in enumerate(protocol.practice)]
+    readers = [f"R{n + 1}" for n in range(protocol.design.readers)]
+    choices = design_choices(protocol)
+    assignments = allocate(protocol, choices, 1, readers, entropy=bytes(32), practice=practice)
+    store = StudyStore.create(tmp_path / "study.sqlite", protocol, assignments)
+    reference, predictions = design_tables(protocol)
+    result = simulate_readers(
+        store,
+        reference,
+        predictions,
+        effect=PlantedEffect(0.8, 0.0),
+        seed=11,
+        start=START,
+        habits=Habits(skip_share=0.03, revise_share=0.05, pause_share=0.02),
+    )
+    assert result.n_skipped > 0
+    frame = canonicalise(long_table(store, reference, predictions)).frame
+    item = protocol.analysis.primary
+    positives = frame[frame["correctness"] == "true_positive"]
+    low, high = interval_of(positives, item=item, ci_level=0.999)
+    assert 0 < low < result.planted_true_positive < high
+    negatives = frame[frame["correctness"] == "false_positive"]
+    low, high = interval_of(negatives, item=item, ci_level=0.999)
+    assert low < 0 < high
+    store.close()
+
+
+def test_a_share_that_is_none_is_refused() -> None:
+    with pytest.raises(StudyError, match="from 0 to 1"):
+        Habits(skip_share=1.5)
 
 
 def test_simulated_readers_keep_the_washout(make_study, tables: Tables) -> None:

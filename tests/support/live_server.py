@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from pages.web.gate import COOKIE
+from tests.support.tiny_study import PASSPHRASE
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,10 +72,11 @@ class LiveServer:
         self.start()
 
     @contextmanager
-    def signed_in(self, code: str) -> Iterator[httpx.Client]:
-        """Give a client that carries the login cookie of a sign-in code."""
+    def signed_in(self, who: str, passphrase: str = PASSPHRASE) -> Iterator[httpx.Client]:
+        """Give a client that carries the login cookie of a name and its passphrase."""
         with httpx.Client(base_url=self.url, timeout=20) as client:
-            answer = client.post("/sign-in", data={"code": code}, headers={"Origin": self.url})
+            form = {"name": who, "passphrase": passphrase}
+            answer = client.post("/sign-in", data=form, headers={"Origin": self.url})
             assert answer.status_code == 303, answer.text
             yield client
 

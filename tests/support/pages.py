@@ -8,7 +8,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 OpenPage = Callable[..., AppTest]
-"""``open_page(code, script="navigation.py")``."""
+"""``open_page(who, script="navigation.py")``."""
 
 NAVIGATION = Path(__file__).parents[2] / "pages" / "navigation.py"
 """The script that the server runs."""

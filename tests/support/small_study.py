@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from study.allocation import Assignment, CaseChoice, allocate
+from study.profile import ReaderProfile
 from study.protocol import StudyProtocol, parse_protocol
 from study.session import ReadingDesk
 from study.store import StudyStore
@@ -57,6 +58,15 @@ max_length = 50
 primary = "confidence"
 contrast = ["B", "A"]
 """
+
+PROFILE = ReaderProfile(
+    role="radiologist",
+    years_of_practice=9,
+    subspecialty="chest",
+    prior_ai_use="tried",
+    display="diagnostic",
+    attested=True,
+)
 
 ANSWERS = {"confidence": 4, "comment": "a nodule"}
 
@@ -117,8 +127,10 @@ class Small:
     path: Path
 
     def desk(self, reader_id: str = "R1", *, accepted: bool = True) -> ReadingDesk:
+        """Return a reader's desk, past profile and instructions unless told otherwise."""
         desk = ReadingDesk(self.store, reader_id, self.clock)
-        if accepted:
+        if accepted and not desk.instructions_accepted:
+            desk.keep_profile(PROFILE)
             desk.accept_instructions()
         return desk
 

@@ -1,4 +1,4 @@
-"""A whole study in miniature: three cases, one reader, two conditions; no network, no torch.
+"""A whole study in miniature: three cases, two readers, two conditions; no network, no torch.
 
 It is made through the same functions as a real one, so that pages and routes are tested against
 real files and a real store.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from argon2 import PasswordHasher
 
 from data.manifest import CaseEntry, sha256_of, write_cases
 from data.raster import write_png
@@ -20,13 +22,23 @@ from data.reference import Reference, write_references
 from explainers.archive import ExplanationArchive
 from explainers.record import Attribution, Counterfactual, Prediction, Provenance
 from pages.parts.display import write_displays
-from study.accounts import Accounts
+from study.accounts import Accounts, Role
 from study.allocation import CaseChoice, allocate
 from study.folder import StudyFolder
+from study.passphrases import Passphrases
 from study.protocol import StudyProtocol, parse_protocol
 from study.store import StudyStore
 
 FINDING = "Lung Opacity"
+PASSPHRASE = "seven lanterns over a quiet harbour"
+"""Of every account of a tiny study."""
+
+PEOPLE: tuple[tuple[Role, str | None], ...] = (
+    ("reader", "R1"),
+    ("reader", "R2"),
+    ("researcher", None),
+    ("coordinator", None),
+)
 CASE_IDS = ("c0007", "c0008", "c0009")
 SIDE_PX = 64
 MAP_PX = 16
@@ -60,7 +72,7 @@ simulated = true
 kind = "crossover"
 sessions = 2
 washout_days = {washout_days}
-readers = 1
+readers = 2
 
 [cases]
 findings = ["Lung Opacity"]
@@ -114,13 +126,11 @@ subset = "all"
 
 @dataclass(frozen=True)
 class TinyStudy:
-    """The study's directory and the sign-in codes of its accounts."""
+    """The study's directory; its accounts R1, R2, researcher and coordinator have a passphrase."""
 
     root: Path
     protocol: StudyProtocol
-    reader_code: str
-    researcher_code: str
-    coordinator_code: str
+    passphrase: str = PASSPHRASE
 
     @property
     def folder(self) -> StudyFolder:
@@ -131,9 +141,26 @@ class TinyStudy:
         """Open the store once more, as another process would."""
         return StudyStore.open(self.folder.database)
 
-    def login(self, code: str) -> str:
-        """Sign in and return the login token."""
-        return Accounts(self.store()).sign_in(code, datetime.now(UTC), "test")
+    def accounts(self) -> Accounts:
+        """Open the accounts once more, with hashes that take no time."""
+        return quick_accounts(self.store())
+
+    def login(self, who: str) -> str:
+        """Sign in as ``"R1"``, ``"R2"``, ``"researcher"`` or ``"coordinator"``; a login token."""
+        return self.accounts().sign_in(who, self.passphrase, datetime.now(UTC), "test")
+
+
+def quick_accounts(store: StudyStore | Path) -> Accounts:
+    """Open accounts whose passphrases are hashed in no time (and so with no strength)."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return Accounts(store, passphrases=Passphrases(quick))
+
+
+def accept_all(accounts: Accounts, now: datetime) -> None:
+    """Invite everybody and set the passphrase of each."""
+    for role, reader_id in PEOPLE:
+        invitation = accounts.invite(role, reader_id, f"The {reader_id or role}", now)
+        accounts.accept(invitation.token, PASSPHRASE, now, "test")
 
 
 def tiny_protocol(*, washout_days: float = 0, autoplay: bool = False) -> StudyProtocol:
@@ -143,7 +170,7 @@ def tiny_protocol(*, washout_days: float = 0, autoplay: bool = False) -> StudyPr
 
 
 def make_tiny_study(root: Path, *, washout_days: float = 0, autoplay: bool = False) -> TinyStudy:
-    """Write a study and return its codes."""
+    """Write a study whose accounts can sign in."""
     folder = StudyFolder(root)
     protocol = tiny_protocol(washout_days=washout_days, autoplay=autoplay)
     write_case_set(folder.cases)
@@ -151,17 +178,11 @@ def make_tiny_study(root: Path, *, washout_days: float = 0, autoplay: bool = Fal
     choices = [
         CaseChoice(case_id, FINDING, stratum=str(number)) for number, case_id in enumerate(CASE_IDS)
     ]
-    assignments = allocate(protocol, choices, 7, ["R1"], entropy=secrets.token_bytes(32))
+    assignments = allocate(protocol, choices, 7, ["R1", "R2"], entropy=secrets.token_bytes(32))
     write_displays(root, protocol, assignments)
     store = StudyStore.create(folder.database, protocol, assignments)
-    accounts, now = Accounts(store), datetime.now(UTC)
-    return TinyStudy(
-        root,
-        protocol,
-        accounts.add("reader", "R1", "Reader one", now),
-        accounts.add("researcher", None, "Researcher", now),
-        accounts.add("coordinator", None, "Coordinator", now),
-    )
+    accept_all(quick_accounts(store), datetime.now(UTC))
+    return TinyStudy(root, protocol)
 
 
 def film(number: int, side_px: int = SIDE_PX) -> np.ndarray:
@@ -172,11 +193,13 @@ def film(number: int, side_px: int = SIDE_PX) -> np.ndarray:
     return np.clip(bright + noise, 0, 1).astype(np.float32)
 
 
-def write_case_set(root: Path) -> None:
-    """Write three cases with their reference standard."""
+def write_case_set(
+    root: Path, case_ids: Sequence[str] = CASE_IDS, absent: Collection[str] = ()
+) -> None:
+    """Write cases with their reference standard; the finding is there but in those ``absent``."""
     (root / "images").mkdir(parents=True)
     entries, references = [], []
-    for number, case_id in enumerate(CASE_IDS):
+    for number, case_id in enumerate(case_ids):
         path = root / "images" / f"{case_id}.png"
         write_png(path, film(number))
         entries.append(
@@ -197,17 +220,19 @@ def write_case_set(root: Path) -> None:
                 "secret-source",
                 "biopsy",
                 "test",
-                {FINDING: True},
+                {FINDING: case_id not in absent},
             )
         )
     write_cases(root, entries)
     write_references(root, references)
 
 
-def write_archive(archive: ExplanationArchive, cases: Path) -> None:
+def write_archive(
+    archive: ExplanationArchive, cases: Path, case_ids: Sequence[str] = CASE_IDS
+) -> None:
     """Write a map, a film and a prediction for each case."""
     predictions = []
-    for number, case_id in enumerate(CASE_IDS):
+    for number, case_id in enumerate(case_ids):
         digest = sha256_of(cases / "images" / f"{case_id}.png")
         probability = 0.62 + 0.05 * number
         values = film(number, MAP_PX) - np.float32(0.4)

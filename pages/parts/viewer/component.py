@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import streamlit as st
+
+from explainers.overlay import (
+    MAGNITUDE_TABLES,
+    SIGN_TABLES,
+    SignMeaning,
+    TableName,
+    colour_table,
+    legend,
+)
 
 _HERE: Final = Path(__file__).parent
 
@@ -27,14 +38,26 @@ class ViewerPanel:
     title
         Caption in the panel's corner.
     kind
-        ``"film"`` one grey picture, ``"map"`` a coloured picture over a film, ``"frames"`` a
-        sequence of grey pictures moved by the slider.
+        ``"film"`` one grey picture, ``"map"`` levels over a film, coloured in the browser,
+        ``"frames"`` a sequence of grey pictures moved by the slider.
     urls
-        Addresses of the panel's pictures, in slider order.
+        Addresses of the panel's pictures, in slider order: grey PNG, or ``.raw`` with
+        little-endian uint16 behind zlib.
     under
         For a map, the address of the film below it.
     other_urls
         For a sequence with two ways to show it, the pictures of the second way.
+    bits
+        Bits of a sample, 8 or 16.
+    signed
+        For a map, whether level 128 is 0 and 1 to 255 go from negative to positive; else 0 is
+        nothing and 255 the strongest.
+    width, height
+        Pixels of the pictures; needed for raw ones, else 0 will do.
+    under_size
+        Width and height of the film below a map; needed where that is raw and in no panel.
+    meaning
+        What the signs of a signed map are called in its legend.
     """
 
     title: str
@@ -42,6 +65,12 @@ class ViewerPanel:
     urls: tuple[str, ...]
     under: str | None = None
     other_urls: tuple[str, ...] = ()
+    bits: int = 8
+    signed: bool = False
+    width: int = 0
+    height: int = 0
+    under_size: tuple[int, int] | None = None
+    meaning: SignMeaning = "change"
 
 
 @dataclass(frozen=True)
@@ -64,6 +93,32 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class WindowPreset:
+    """A named window.
+
+    Parameters
+    ----------
+    name
+        As the reader sees it.
+    window, level
+        Width and centre, in 255ths of the range from black to white.
+    """
+
+    name: str
+    window: float
+    level: float
+
+
+PRESETS: Final = (
+    WindowPreset("full", 255, 127.5),
+    WindowPreset("lungs", 150, 85),
+    WindowPreset("mediastinum", 140, 175),
+    WindowPreset("high contrast", 110, 127.5),
+)
+"""Windows of chest films that fill the range from black to white."""
+
+
+@dataclass(frozen=True)
 class ViewerSettings:
     """What the viewer offers.
 
@@ -80,7 +135,7 @@ class ViewerSettings:
     opacity
         Strength of the maps at first, in [0, 1].
     fps
-        Frames a second when playing.
+        Frames a second when playing at speed 1.
     aspect
         Width of the film divided by its height; every panel is drawn with it.
     cells
@@ -91,8 +146,6 @@ class ViewerSettings:
         size in every condition.
     reserved_px
         Height kept free on the page for everything that is not the viewer.
-    answer_keys
-        Streamlit keys of the items that the digits answer, in order.
     origin_word
         What the mark at ``origin`` says.
     columns
@@ -109,6 +162,23 @@ class ViewerSettings:
         Names under which frame and mode are kept in the page's address; empty: they are not.
     go_to
         Frame to move to, and a number that is another one for every such wish.
+    colormaps
+        Colours that maps can be shown in, the first of each kind (magnitudes, signs) at first.
+    presets
+        Named windows.
+    spacing_mm
+        Millimetres from column to column of the film's pictures, for the scale bar; ``None`` where
+        it is not known, and there is no bar.
+    side_labels
+        Whether R and L are written at the patient's sides.
+    probability
+        What the classifier says, where the protocol shows it; empty: nothing.
+    prefetch
+        Addresses of the pictures of the next reading, fetched once this one's are there.
+    log_url
+        Where the log of what the reader did is posted; empty: nothing is logged.
+    csrf
+        Token that such posts carry.
     """
 
     slider: bool
@@ -123,7 +193,6 @@ class ViewerSettings:
     cells: int = 0
     control_row: bool = False
     reserved_px: int = 96
-    answer_keys: tuple[str, ...] = ()
     origin_word: str = "original"
     columns: int = 0
     modes: tuple[str, ...] = ()
@@ -132,6 +201,14 @@ class ViewerSettings:
     frame_parameter: str = ""
     mode_parameter: str = ""
     go_to: tuple[int, int] | None = None
+    colormaps: tuple[TableName, ...] = (*MAGNITUDE_TABLES, *SIGN_TABLES)
+    presets: tuple[WindowPreset, ...] = PRESETS
+    spacing_mm: float | None = None
+    side_labels: bool = False
+    probability: str = ""
+    prefetch: tuple[str, ...] = ()
+    log_url: str = ""
+    csrf: str = ""
 
 
 def show_viewer(
@@ -154,8 +231,79 @@ def show_viewer(
     _mount(key=key, data=viewer_data(view_id, panels, settings), height="content")
 
 
+def viewer_data(
+    view_id: str, panels: tuple[ViewerPanel, ...], settings: ViewerSettings
+) -> dict[str, Any]:
+    """Return the JSON that goes to the browser: addresses, captions, words and colours only."""
+    return {
+        "id": view_id,
+        "panels": [_panel_data(panel) for panel in panels],
+        "controls": {"slider": settings.slider, "play": settings.play},
+        "autoplay": settings.autoplay,
+        "low": settings.low,
+        "high": settings.high,
+        "origin": settings.origin,
+        "opacity": settings.opacity,
+        "fps": settings.fps,
+        "aspect": settings.aspect,
+        "cells": settings.cells,
+        "controlRow": settings.control_row,
+        "reserved": settings.reserved_px,
+        "tables": _tables(panels, settings.colormaps),
+        "presets": [
+            {"name": each.name, "window": each.window, "level": each.level}
+            for each in settings.presets
+        ],
+        **_extras(settings),
+    }
+
+
+def _panel_data(panel: ViewerPanel) -> dict[str, Any]:
+    extras: dict[str, Any] = {
+        "otherUrls": list(panel.other_urls),
+        "signed": panel.signed,
+        "width": panel.width,
+        "height": panel.height,
+        "underSize": list(panel.under_size or ()),
+        "legend": _legend_words(panel),
+    }
+    return {
+        "title": panel.title,
+        "kind": panel.kind,
+        "urls": list(panel.urls),
+        "under": panel.under,
+        **{name: value for name, value in extras.items() if value},
+    }
+
+
+def _legend_words(panel: ViewerPanel) -> list[str]:
+    """Return the words from the lowest to the highest colour of a map; none for a film."""
+    if panel.kind != "map":
+        return []
+    return list(legend("PuOr" if panel.signed else "inferno", meaning=panel.meaning).labels)
+
+
+def _tables(
+    panels: tuple[ViewerPanel, ...], colormaps: tuple[TableName, ...]
+) -> list[dict[str, Any]]:
+    """Return the colours that these panels can be shown in."""
+    kinds = {panel.signed for panel in panels if panel.kind == "map"}
+    chosen = [
+        (name, signed)
+        for signed, known in ((False, MAGNITUDE_TABLES), (True, SIGN_TABLES))
+        if signed in kinds
+        for name in [each for each in colormaps if each in known] or known[:1]
+    ]
+    return [{"name": name, "signed": signed, "rgba": _rgba(name)} for name, signed in chosen]
+
+
+@lru_cache(maxsize=8)
+def _rgba(name: TableName) -> str:
+    return base64.b64encode(colour_table(name).tobytes()).decode("ascii")
+
+
 def _extras(settings: ViewerSettings) -> dict[str, Any]:
-    """Return what only the explorer asks for; empty for a reading."""
+    """Return what not every view has; nothing is sent for what is not there."""
     extras: dict[str, Any] = {
         "columns": settings.columns,
         "modes": list(settings.modes),
@@ -168,37 +316,11 @@ def _extras(settings: ViewerSettings) -> dict[str, Any]:
         "modeParameter": settings.mode_parameter,
         "goTo": list(settings.go_to) if settings.go_to is not None else [],
         "originWord": settings.origin_word if settings.origin_word != "original" else "",
+        "spacingMm": settings.spacing_mm,
+        "sideLabels": settings.side_labels,
+        "probability": settings.probability,
+        "prefetch": list(settings.prefetch),
+        "logUrl": settings.log_url,
+        "csrf": settings.csrf,
     }
     return {name: value for name, value in extras.items() if value}
-
-
-def viewer_data(
-    view_id: str, panels: tuple[ViewerPanel, ...], settings: ViewerSettings
-) -> dict[str, Any]:
-    """Return the JSON that goes to the browser; addresses, captions and words only."""
-    return {
-        "id": view_id,
-        "panels": [
-            {
-                "title": panel.title,
-                "kind": panel.kind,
-                "urls": list(panel.urls),
-                "under": panel.under,
-                **({"otherUrls": list(panel.other_urls)} if panel.other_urls else {}),
-            }
-            for panel in panels
-        ],
-        "controls": {"slider": settings.slider, "play": settings.play},
-        "autoplay": settings.autoplay,
-        "low": settings.low,
-        "high": settings.high,
-        "origin": settings.origin,
-        "opacity": settings.opacity,
-        "fps": settings.fps,
-        "aspect": settings.aspect,
-        "cells": settings.cells,
-        "controlRow": settings.control_row,
-        "reserved": settings.reserved_px,
-        "answerKeys": list(settings.answer_keys),
-        **_extras(settings),
-    }

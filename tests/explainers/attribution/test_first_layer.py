@@ -108,7 +108,8 @@ def test_the_map_is_that_of_the_whole_network(architecture, options, monkeypatch
         assert np.corrcoef(one.values.ravel(), other.values.ravel())[0, 1] > 0.9999
         scale = np.abs(other.values).max()
         assert np.mean(np.abs(one.values - other.values)) < 1e-3 * scale
-        assert one.method_error == pytest.approx(other.method_error, rel=2e-2, abs=1e-2)
+        total = float(np.abs(other.values).sum())  # the error is a small difference of such sums
+        assert one.method_error == pytest.approx(other.method_error, abs=1e-3 * total + 1e-2)
 
 
 @pytest.mark.parametrize("network", [Beside, Bent, Twice, Bare])

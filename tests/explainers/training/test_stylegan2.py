@@ -15,10 +15,12 @@ from explainers.base import ExplainerError
 from explainers.classifiers.calibration import Calibration
 from explainers.classifiers.networks import build_classifier
 from explainers.classifiers.ours import OurClassifier, save_classifier
-from explainers.generators.stylegan2 import StyleGANShape
+from explainers.generators.stylegan2 import Discriminator, Generator, StyleGANShape, doubled
 from explainers.training.augmentation import adapted, augmented
 from explainers.training.films import Films
+from explainers.training.growing import grow
 from explainers.training.loop import EpochRecord, LoopSettings, TrainingInterrupted
+from explainers.training.state import write_state
 from explainers.training.stylegan2 import (
     FRECHET,
     PRECISION,
@@ -74,7 +76,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(films: Films, tmp_path:
 
 
 def test_films_of_another_size_are_refused(films: Films, tmp_path: Path) -> None:
-    with pytest.raises(ExplainerError, match="three of the same size"):
+    with pytest.raises(ExplainerError, match="use the same size"):
         train_stylegan2(
             films, SETTINGS, tmp_path, shape=StyleGANShape(size=64, channel_base=128),
             features=_features(), clock=lambda: 0.0,
@@ -137,3 +139,24 @@ def test_a_run_that_goes_wrong_says_so() -> None:
     assert "collapsed" in collapse_warnings((*healthy, _record(6, 6.0, 0.0, 0.5)))[0]
     assert "gets worse" in collapse_warnings((*healthy, _record(6, 20.0, 0.4, 0.5)))[0]
     assert "by heart" in collapse_warnings((*healthy, _record(6, 6.0, 0.4, 0.99)))[0]
+
+
+def test_a_larger_generator_begins_with_the_pictures_of_the_smaller_one(tmp_path: Path) -> None:
+    small, large = _shape(16), _shape(32)
+    generator, judge = Generator(small), Discriminator(small)
+    path = tmp_path / "state.safetensors"
+    write_state(path, "any", {"generator": generator, "discriminator": judge}, {}, {})
+    grown, grown_judge = Generator(large), Discriminator(large)
+    grow(path, {"generator": grown, "discriminator": grown_judge})
+    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(grown(z), doubled(generator(z)), atol=1e-6)
+    kept = judge.blocks[1].first.weight, grown_judge.blocks[2].first.weight  # type: ignore[union-attr]
+    assert torch.equal(*kept)  # type: ignore[arg-type]
+    with pytest.raises(ExplainerError, match="below 16 px"):
+        grow(path, {"generator": Generator(small)})
+    with pytest.raises(ExplainerError, match="same --channel-base"):
+        grow(path, {"generator": Generator(StyleGANShape(32, 128, 4, latent=8, n_mapping=2))})
+
+
+def _shape(size: int) -> StyleGANShape:
+    return StyleGANShape(size=size, channel_base=128, channel_limit=8, latent=8, n_mapping=2)

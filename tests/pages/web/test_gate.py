@@ -3,88 +3,20 @@
 from __future__ import annotations
 
 import json
-import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from pages.web.access import PAGES, may_open
-from pages.web.gate import ACCOUNT_KEY, COOKIE, Gate
+from pages.web.gate import COOKIE, Gate
 from pages.web.headers import inline_script_hashes
 from study.accounts import Accounts
-from study.allocation import CaseChoice, allocate
 from study.errors import StudyError
-from study.store import StudyStore
+from tests.pages.web.conftest import Clock, SignIn, echo
 from tests.support.asgi import TestClient
-from tests.support.tiny_study import CASE_IDS, FINDING, tiny_protocol
-
-START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that moves when told to."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-async def echo(scope, receive, send) -> None:
-    """Answer with what arrived behind the gate."""
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    account = scope.get(ACCOUNT_KEY)
-    seen = {
-        "role": account.role if account else None,
-        "headers": [[k.decode(), v.decode()] for k, v in scope["headers"]],
-    }
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [(b"content-type", b"application/json"), (b"server", b"uvicorn")],
-        }
-    )
-    await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def accounts(tmp_path: Path, clock: Clock) -> Accounts:
-    protocol = tiny_protocol()
-    choices = [CaseChoice(case_id, FINDING) for case_id in CASE_IDS]
-    readings = allocate(protocol, choices, 1, ["R1"], entropy=secrets.token_bytes(32))
-    return Accounts(StudyStore.create(tmp_path / "study.sqlite", protocol, readings, clock=clock))
-
-
-@pytest.fixture
-def codes(accounts: Accounts) -> dict[str, str]:
-    return {
-        "reader": accounts.add("reader", "R1", "One", START),
-        "researcher": accounts.add("researcher", None, "Two", START),
-        "coordinator": accounts.add("coordinator", None, "Three", START),
-    }
-
-
-@pytest.fixture
-def client(accounts: Accounts, clock: Clock) -> TestClient:
-    gate = Gate(echo, accounts=lambda: accounts, clock=clock)
-    return TestClient(gate, base_url="http://study.test", follow_redirects=False)
-
-
-def sign_in(client: TestClient, code: str, **headers: str):
-    return client.post("/sign-in", data={"code": code}, headers=headers)
+from tests.support.tiny_study import PASSPHRASE
 
 
 @pytest.mark.parametrize(
@@ -112,17 +44,15 @@ def test_an_anonymous_websocket_is_refused(client: TestClient) -> None:
         pass
 
 
-def test_a_signed_in_websocket_opens(client: TestClient, codes: dict[str, str]) -> None:
-    sign_in(client, codes["reader"])
+def test_a_signed_in_websocket_opens(client: TestClient, sign_in: SignIn) -> None:
+    sign_in(client, "R1")
     headers = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
     with client.websocket_connect("/_stcore/stream", headers=headers):
         pass
 
 
-def test_a_websocket_opened_by_another_site_is_refused(
-    client: TestClient, codes: dict[str, str]
-) -> None:
-    sign_in(client, codes["reader"])
+def test_a_websocket_opened_by_another_site_is_refused(client: TestClient, sign_in: SignIn) -> None:
+    sign_in(client, "R1")
     headers = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}", "origin": "http://evil.test"}
     with (
         pytest.raises(WebSocketDisconnect),
@@ -133,43 +63,51 @@ def test_a_websocket_opened_by_another_site_is_refused(
 
 def test_the_sign_in_form_is_labelled_and_loads_nothing(client: TestClient) -> None:
     page = client.get("/sign-in").text
-    assert '<label for="code">' in page and 'id="code"' in page
+    for field in ("name", "passphrase"):
+        assert f'<label for="{field}">' in page and f'id="{field}"' in page
     assert "<script" not in page and "src=" not in page
 
 
-def test_a_right_code_sets_a_cookie_out_of_reach_of_scripts(
-    client: TestClient, codes: dict[str, str]
+def test_a_right_passphrase_sets_a_cookie_out_of_reach_of_scripts(
+    client: TestClient, sign_in: SignIn
 ) -> None:
-    answer = sign_in(client, codes["reader"])
+    answer = sign_in(client, "R1")
     cookie = answer.headers["set-cookie"].lower()
     assert answer.status_code == 303
     assert "httponly" in cookie and "samesite=strict" in cookie and "path=/" in cookie
     assert "secure" not in cookie
 
 
-def test_behind_tls_the_cookie_is_secure(client: TestClient, codes: dict[str, str]) -> None:
-    answer = sign_in(client, codes["reader"], **{"X-Forwarded-Proto": "https"})
+def test_behind_tls_the_cookie_is_secure(client: TestClient, sign_in: SignIn) -> None:
+    answer = sign_in(client, "R1", **{"X-Forwarded-Proto": "https"})
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-def test_a_wrong_code_gets_one_sentence_in_the_form(client: TestClient) -> None:
-    answer = sign_in(client, "0000-0000-0000")
+def test_a_wrong_passphrase_gets_one_sentence_in_the_form(
+    client: TestClient, sign_in: SignIn
+) -> None:
+    answer = sign_in(client, "R1", "not the passphrase")
     assert answer.status_code == 403
-    assert 'role="alert"' in answer.text and "not known" in answer.text
+    assert 'role="alert"' in answer.text and "do not belong together" in answer.text
     assert "set-cookie" not in answer.headers
 
 
-def test_many_wrong_codes_are_slowed_down(client: TestClient, codes: dict[str, str]) -> None:
+def test_many_wrong_passphrases_are_slowed_down(client: TestClient, sign_in: SignIn) -> None:
     for _ in range(5):
-        sign_in(client, "0000-0000-0000")
-    answer = sign_in(client, codes["reader"])
+        sign_in(client, "R1", "not the passphrase")
+    answer = sign_in(client, "R1")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_an_empty_or_oversized_form_is_refused(client: TestClient) -> None:
-    assert sign_in(client, "").status_code == 400
-    assert sign_in(client, "x" * 10_000).status_code == 400
+def test_an_empty_or_oversized_form_is_refused(client: TestClient, sign_in: SignIn) -> None:
+    assert sign_in(client, "", "").status_code == 400
+    assert sign_in(client, "R1", "x" * 20_000).status_code == 413
+    assert client.post("/sign-in", json={"name": "R1", "passphrase": PASSPHRASE}).status_code == 415
+    many = "&".join(f"a{n}=1" for n in range(100))
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert client.post("/sign-in", content=many, headers=form).status_code == 400
+    assert client.post("/sign-in", content=b"\xff\x00=&&&%zz", headers=form).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -181,32 +119,28 @@ def test_an_empty_or_oversized_form_is_refused(client: TestClient) -> None:
     ],
 )
 def test_a_form_posted_from_another_site_is_refused(
-    client: TestClient, codes: dict[str, str], headers: dict[str, str]
+    client: TestClient, sign_in: SignIn, headers: dict[str, str]
 ) -> None:
-    answer = sign_in(client, codes["reader"], **headers)
+    answer = sign_in(client, "R1", **headers)
     assert answer.status_code == 403 and "set-cookie" not in answer.headers
 
 
-def test_identity_headers_of_the_client_are_replaced_by_the_verified_login(
-    client: TestClient, codes: dict[str, str]
-) -> None:
-    sign_in(client, codes["reader"])
-    claims = {
-        "X-Counterlight-Login": "forged",
-        "X_Counterlight_Login": "forged",
-        "Remote-User": "boss",
-        "X-Forwarded-User": "boss",
-    }
-    seen = client.get("/", headers=claims).json()
+def test_identity_headers_of_a_proxy_are_dropped(client: TestClient, sign_in: SignIn) -> None:
+    sign_in(client, "R1")
+    seen = client.get("/", headers={"Remote-User": "boss", "X-Forwarded-User": "boss"}).json()
     logins = [v for k, v in seen["headers"] if k.replace("_", "-") == "x-counterlight-login"]
     assert logins == [client.cookies[COOKIE]]
     assert "boss" not in json.dumps(seen) and seen["role"] == "reader"
 
 
-def test_each_role_opens_its_own_pages_only(client: TestClient, codes: dict[str, str]) -> None:
-    for role, code in codes.items():
+def test_each_role_opens_its_own_pages_only(client: TestClient, sign_in: SignIn) -> None:
+    for who, role in {
+        "R1": "reader",
+        "researcher": "researcher",
+        "coordinator": "coordinator",
+    }.items():
         client.cookies.clear()
-        sign_in(client, code)
+        sign_in(client, who)
         for page in PAGES:
             expected = 200 if page.role == role else 403
             assert client.get(f"/{page.path}").status_code == expected, (role, page.path)
@@ -222,8 +156,8 @@ def test_readers_reach_no_media_no_uploads_and_no_metrics() -> None:
         assert not may_open("reader", path), path
 
 
-def test_signing_out_ends_the_login_everywhere(client: TestClient, codes: dict[str, str]) -> None:
-    sign_in(client, codes["reader"])
+def test_signing_out_ends_the_login_everywhere(client: TestClient, sign_in: SignIn) -> None:
+    sign_in(client, "R1")
     token = client.cookies[COOKIE]
     answer = client.get("/sign-out", headers={"Sec-Fetch-Site": "same-origin"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
@@ -231,33 +165,35 @@ def test_signing_out_ends_the_login_everywhere(client: TestClient, codes: dict[s
     assert again.status_code == 401
 
 
-def test_a_link_elsewhere_cannot_sign_anybody_out(
-    client: TestClient, codes: dict[str, str]
-) -> None:
-    sign_in(client, codes["reader"])
+def test_a_link_elsewhere_cannot_sign_anybody_out(client: TestClient, sign_in: SignIn) -> None:
+    sign_in(client, "R1")
     assert "form" in client.get("/sign-out", headers={"Sec-Fetch-Site": "cross-site"}).text
     assert client.post("/sign-out", headers={"Origin": "http://evil.test"}).status_code == 403
     assert client.get("/").status_code == 200
 
 
 def test_a_login_left_alone_for_a_day_is_over(
-    client: TestClient, codes: dict[str, str], clock: Clock
+    client: TestClient, sign_in: SignIn, clock: Clock
 ) -> None:
-    sign_in(client, codes["reader"])
+    sign_in(client, "R1")
     clock.now += timedelta(days=1)
     assert client.get("/static/a.js").status_code == 401
 
 
-def test_every_answer_carries_the_security_headers(
-    client: TestClient, codes: dict[str, str]
-) -> None:
+def test_every_answer_carries_the_security_headers(client: TestClient, sign_in: SignIn) -> None:
     anonymous = [client.get(p) for p in ("/sign-in", "/media/x", "/_stcore/health")]
-    sign_in(client, codes["reader"])
+    sign_in(client, "R1")
     for answer in [*anonymous, client.get("/"), client.get("/results")]:
         policy = answer.headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy
-        scripts = next(part for part in policy.split(";") if part.strip().startswith("script-src"))
+        parts = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
+        scripts = parts.get("script-src", parts["default-src"])
         assert "'unsafe-inline'" not in scripts and "'unsafe-eval'" not in scripts
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "camera=()" in answer.headers["permissions-policy"]
+        assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "server" not in answer.headers
 
@@ -268,9 +204,9 @@ def test_a_strange_host_header_does_not_reach_the_policy(client: TestClient) -> 
 
 
 def test_a_cookie_of_another_program_does_not_lock_readers_out(
-    client: TestClient, codes: dict[str, str]
+    client: TestClient, sign_in: SignIn
 ) -> None:
-    sign_in(client, codes["reader"])
+    sign_in(client, "R1")
     token = client.cookies[COOKIE]
     client.cookies.clear()
     headers = {"cookie": f'odd={{"a": 1}}; bad name=x; {COOKIE}={token}'}
@@ -278,7 +214,7 @@ def test_a_cookie_of_another_program_does_not_lock_readers_out(
 
 
 def test_without_a_study_visitors_get_a_sentence_and_the_log_the_reason(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+    clock: Clock, sign_in: SignIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     def missing() -> Accounts:
         raise StudyError("No study in /srv/study; start the server with one.")
@@ -287,7 +223,7 @@ def test_without_a_study_visitors_get_a_sentence_and_the_log_the_reason(
     answer = client.get("/", headers={"cookie": f"{COOKIE}=abc"})
     assert answer.status_code == 503 and "Tell the person who runs the study" in answer.text
     assert "/srv/study" not in answer.text and "/srv/study" in caplog.text
-    assert sign_in(client, "0000").status_code == 503
+    assert sign_in(client, "R1").status_code == 503
 
 
 def test_inline_scripts_of_the_index_page_are_named_by_hash(tmp_path: Path) -> None:
