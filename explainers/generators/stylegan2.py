@@ -87,6 +87,8 @@ class StyleLayer:
         Rows and columns of its output.
     start, stop
         Its dimensions in S; dimension d of S is input channel d − start of this layer.
+    place
+        Index among the layers of its kind.
     """
 
     name: str
@@ -94,6 +96,23 @@ class StyleLayer:
     resolution: int
     start: int
     stop: int
+    place: int
+
+
+@dataclass(frozen=True, eq=False)
+class SynthesisState:
+    """What stands between two layers of the generator.
+
+    Parameters
+    ----------
+    maps
+        Features (N, C, H, W).
+    image
+        The image so far (N, 1, H', W'), or ``None`` before the first projection.
+    """
+
+    maps: Tensor
+    image: Tensor | None
 
 
 class Equalised(nn.Module):
@@ -140,9 +159,13 @@ class Modulated(nn.Module):
         self.weight = nn.Parameter(torch.randn(n_out, n_in, kernel, kernel))
         self._scale, self._demodulate = 1 / math.sqrt(n_in * kernel**2), demodulate
 
+    def scaled_weight(self) -> Tensor:
+        """The weights as they are used, (n_out, n_in, k, k), before any style."""
+        return self.weight * self._scale
+
     def forward(self, maps: Tensor, styles: Tensor) -> Tensor:
         """(N, n_in, H, W) to (N, n_out, H, W)."""
-        weight = self.weight * self._scale
+        weight = self.scaled_weight()
         padding = weight.shape[2] // 2
         out = functional.conv2d(maps * styles[:, :, None, None], weight, padding=padding)
         if self._demodulate:
@@ -251,18 +274,45 @@ class Generator(nn.Module):
                 f"The generator takes styles of shape (N, {self.n_styles}); got "
                 f"{tuple(styles.shape)}."
             )
-        maps, image = self.constant.expand(len(styles), -1, -1, -1), None
-        convolutions, level = iter(self.convolutions), -1
-        for layer in self.layers:
-            part = styles[:, layer.start : layer.stop]
-            if layer.kind == "convolution":
-                maps = next(convolutions)(maps, part, _drawn(noise, len(styles), layer.resolution))
-                continue
-            level += 1
-            added = self.projections[level](maps, part) + self.image_bias[level]
-            image = added if image is None else doubled(image) + added
-        assert image is not None
-        return image
+        state = self.begin(len(styles))
+        for number in range(len(self.layers)):
+            state = self.advance(number, state, styles, noise)
+        assert state.image is not None
+        return state.image
+
+    def begin(self, n_images: int) -> SynthesisState:
+        """Return what stands before the first layer: the learnt constant."""
+        return SynthesisState(self.constant.expand(n_images, -1, -1, -1), None)
+
+    def advance(
+        self,
+        number: int,
+        state: SynthesisState,
+        styles: Tensor,
+        noise: torch.Generator | None = None,
+    ) -> SynthesisState:
+        """Run one layer.
+
+        Parameters
+        ----------
+        number
+            Index into :attr:`layers`.
+        state
+            What stands before it, of N images.
+        styles
+            (N, n_styles).
+        noise
+            As for :meth:`synthesise`.
+        """
+        layer = self.layers[number]
+        part = styles[:, layer.start : layer.stop]
+        if layer.kind == "convolution":
+            drawn = _drawn(noise, len(styles), layer.resolution)
+            maps = self.convolutions[layer.place](state.maps, part, drawn)
+            return SynthesisState(maps, state.image)
+        added = self.projections[layer.place](state.maps, part) + self.image_bias[layer.place]
+        image = added if state.image is None else doubled(state.image) + added
+        return SynthesisState(state.maps, image)
 
     def forward(self, z: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """Images (N, 1, size, size), about [−1, 1], of z (N, latent)."""
@@ -340,9 +390,10 @@ def from_brightness(images: Tensor) -> Tensor:
 def _placed(
     widths: Sequence[tuple[str, Literal["convolution", "image"], int, int]],
 ) -> tuple[StyleLayer, ...]:
-    layers, start = [], 0
+    layers, start, places = [], 0, {"convolution": 0, "image": 0}
     for name, kind, resolution, width in widths:
-        layers.append(StyleLayer(name, kind, resolution, start, start + width))
+        layers.append(StyleLayer(name, kind, resolution, start, start + width, places[kind]))
+        places[kind] += 1
         start += width
     return tuple(layers)
 
