@@ -13,7 +13,7 @@ CASES ?= 48
 TORCH_INDEX ?=
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo test slow check format benchmarks clean
+.PHONY: demo test slow check client format clean
 
 demo: $(VENV)/.run
 	$(BIN)/counterlight demo --cases $(CASES) --port $(PORT)
@@ -30,6 +30,10 @@ check: $(VENV)/.dev
 	$(BIN)/mypy commands data explainers pages study app.py cli.py
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# The browser's side (viewer and form); users of Counterlight need no Node.
+client:
+	cd pages/parts/viewer && npm ci && npm test && npm run build
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

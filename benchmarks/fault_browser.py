@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from benchmarks.cut_line import Line, line_to
-from benchmarks.fault_ledger import Sent
+from benchmarks.fault_ledger import Action, Sent
 from benchmarks.fault_reader import PATIENCE_S, FaultReader, GivenUp
 from benchmarks.fault_room import Room
 from pages.web.gate import COOKIE
@@ -30,7 +30,7 @@ ARGUMENTS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-_ACTIONS: Final = ("submit", "draft")
+_ACTIONS: Final[Mapping[str, Action]] = {"submit": "submit", "draft": "draft"}
 
 
 @dataclass
@@ -64,10 +64,11 @@ class Window:
 
     def _asked(self, request: Request) -> None:
         _, _, rest = request.url.partition("/readings/")
-        name, _, action = rest.partition("/")
-        if request.method != "POST" or action not in _ACTIONS:
+        name, _, last = rest.partition("/")
+        action = _ACTIONS.get(last)
+        if request.method != "POST" or action is None:
             return
-        body = request.post_data_json
+        body: dict[str, Any] = request.post_data_json or {}
         answers = {key: value for key, value in body["answers"].items() if value not in ("", [])}
         sent = Sent(self.reader.reader_id, name, action, answers, body.get("number", 0))
         self._pending[request] = self.room.ledger.note(sent)
@@ -90,12 +91,13 @@ class Window:
 
     async def case(self) -> str:
         """Wait until a case is drawn, and return its assignment."""
-        handle = await self.page.wait_for_selector(
-            ".viewer[data-state=ready] >> xpath=//ancestor::body//div[@data-reading]"
-        )
-        name = await handle.get_attribute("data-reading") if handle else None
+        form = self.page.locator(".reading-form").first
+        await form.wait_for()
+        await self.page.locator(".reading-form").nth(1).wait_for(state="detached")
+        name = await form.get_attribute("data-reading")
         if name is None:
             raise GivenUp("The browser shows no case.")
+        await self.page.wait_for_selector(f".st-key-viewer_{name} .viewer[data-state=ready]")
         return name
 
     async def open(self) -> str:
@@ -306,7 +308,7 @@ async def inject_in_browser(
     on_done
         Called with the number injected so far.
     """
-    from playwright.async_api import async_playwright
+    from playwright.async_api import Error, async_playwright
 
     injected: Counter[str] = Counter()
     line = Line(about="/submit ")
@@ -315,22 +317,32 @@ async def inject_in_browser(
         desk, windows = Desk(room, browser, line, url), dict[str, Window]()
         for number in range(n):
             name, inject = FAULTS[number % len(FAULTS)]
-            reader = room.rng.choice(_readers(room))
-            window = windows.pop(reader.reader_id, None)
-            if window is None:
-                await reader.leave()
-                window = await desk.window(reader)
-                await window.open()
             before = len(room.ledger.seen)
-            await inject(desk, window)
+            try:
+                await _inject(desk, windows, inject)
+            except (Error, GivenUp) as error:
+                room.ledger.seen.append(f"Stopped: {str(error).splitlines()[0]}")
             for place in range(before, len(room.ledger.seen)):
                 room.ledger.seen[place] += f" (fault: {name})"
-            if inject is not closed and not reader.finished:
-                windows[reader.reader_id] = window
             injected[name] += 1
             on_done(number + 1)
+            if any(sentence.startswith("Stopped") for sentence in room.ledger.seen):
+                break
         await browser.close()
     return injected
+
+
+async def _inject(desk: Desk, windows: dict[str, Window], inject: BrowserFault) -> None:
+    """Inject a fault into the window of some reader, which stays open for the next one."""
+    reader = desk.room.rng.choice(_readers(desk.room))
+    window = windows.pop(reader.reader_id, None)
+    if window is None:
+        await reader.leave()
+        window = await desk.window(reader)
+        await window.open()
+    await inject(desk, window)
+    if inject is not closed and not reader.finished:
+        windows[reader.reader_id] = window
 
 
 def _readers(room: Room) -> list[FaultReader]:

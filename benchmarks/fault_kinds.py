@@ -16,7 +16,7 @@ from benchmarks.fault_room import Kind, Room
 
 async def killed_during_submissions(room: Room) -> None:
     """SIGKILL at a random moment of a burst of submissions by several readers."""
-    readers = room.take(min(6, sum(not reader.finished for reader in room.readers)))
+    readers = room.some(6)
     sent = [reader.sent("submit", reader.answers()) for reader in readers]
     burst = [
         asyncio.create_task(_after(room.rng.uniform(0, 0.06), reader, one))
@@ -63,7 +63,7 @@ async def _after(delay: float, reader: FaultReader, sent: Sent) -> None:
 
 async def killed_with_drafts_in_flight(room: Room) -> None:
     """SIGKILL while drafts of several readers are on their way."""
-    readers = room.take(min(4, sum(not reader.finished for reader in room.readers)))
+    readers = room.some(4)
     running = [asyncio.create_task(_type(reader)) for reader in readers]
     await asyncio.sleep(room.rng.uniform(0.02, 0.3))
     room.server.kill()
@@ -182,7 +182,7 @@ async def disk_full(room: Room) -> None:
 
 async def database_locked(room: Room) -> None:
     """Another program holds the database's lock while answers come in."""
-    readers = room.take(min(2, sum(not reader.finished for reader in room.readers)))
+    readers = room.some(2)
     hold = room.rng.uniform(0.1, 0.8)
     with closing(sqlite3.connect(room.study.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

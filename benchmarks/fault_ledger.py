@@ -152,9 +152,7 @@ def read_record(database: Path) -> Record:
         drafts = connection.execute(
             "SELECT reader_id, assignment_id, answers, number FROM drafts"
         ).fetchall()
-        (head,) = connection.execute(
-            "SELECT hash FROM events ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
+        (head,) = connection.execute("SELECT hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
     finally:
         connection.close()
     return Record(
@@ -221,9 +219,7 @@ def _lost(ledger: Ledger, record: Record) -> Iterator[str]:
             yield f"The {sent.action} of {_name(sent)} was saved at another time than was said."
 
 
-def _strange(
-    ledger: Ledger, events: Sequence[Stored], owners: Mapping[str, str]
-) -> Iterator[str]:
+def _strange(ledger: Ledger, events: Sequence[Stored], owners: Mapping[str, str]) -> Iterator[str]:
     """Stored under a case that it was not given for, or stored though it was refused."""
     by_content: dict[str, list[Sent]] = {}
     for sent in ledger.sent:

@@ -10,6 +10,7 @@ import asyncio
 import random
 import ssl
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,9 +29,14 @@ PATIENCE_S: Final = 60.0
 """How long a reader waits for a server that comes back."""
 
 _RETRY_S: Final = 0.1
-_PASSING: Final = (401, 403, 503)
+_PASSING: Final = (401, 403, 500, 503)
 """Refusals of this attempt alone: an earlier one may have come through."""
 _LOST: Final = (httpx.TransportError, OSError, TimeoutError, WebSocketException, EOFError)
+
+
+def unused_tls() -> ssl.SSLContext:
+    """Return settings for a client that never encrypts; its own default takes 20 ms to make."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class GivenUp(RuntimeError):
@@ -66,7 +72,7 @@ class FaultReader:
     _page: PageClient | None = None
     _n_answers: int = 0
     _draft_number: int = 0
-    _tls: ssl.SSLContext = field(default_factory=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # never used, slow to make
+    _tls: ssl.SSLContext = field(default_factory=unused_tls)
 
     @property
     def assignment_id(self) -> str:
@@ -111,11 +117,11 @@ class FaultReader:
         newest = self.ledger.newest_draft(name) if name else None
         if newest is not None and int(self.shown.form["number"]) < newest.number:
             seen.append(f"{self.reader_id}'s page lacks an acknowledged draft of {name[:8]}….")
-        for sent in self.ledger.sent if name else ():
-            same = (sent.assignment_id, sent.action, sent.number)
-            if same == (name, "draft", self.shown.form["number"]):
-                if sent.content != self.shown.form["answers"]:
-                    seen.append(f"{self.reader_id}'s page shows another draft than was sent.")
+        shown = (name, "draft", self.shown.form.get("number"))
+        for sent in self.ledger.sent:
+            same = (sent.assignment_id, sent.action, sent.number) == shown
+            if same and sent.content != self.shown.form["answers"]:
+                seen.append(f"{self.reader_id}'s page shows another draft than was sent.")
 
     async def leave(self) -> None:
         """Close the page."""
@@ -198,11 +204,10 @@ class FaultReader:
                 answer = await client.post(
                     address, json=_body(sent), headers=headers, timeout=timeout_s
                 )
-                said = answer.json()
-        except (*_LOST, ValueError):
+        except _LOST:
             return None
         if answer.status_code == 200:
-            sent.saved_at = str(said["saved_at"])
+            sent.saved_at = str(answer.json()["saved_at"])
         if not sent.acknowledged and answer.status_code not in _PASSING:
             sent.status = answer.status_code
         return answer.status_code
@@ -216,14 +221,19 @@ class FaultReader:
             Its status.
         """
         deadline = time.monotonic() + PATIENCE_S
+        statuses: Counter[int | None] = Counter()
         while True:
             status = await self.post(sent)
+            statuses[status] += 1
             if status == 401:
                 await self.sign_in()
-            elif status is not None and status != 503:
+            elif status is not None and status < 500:
                 return status
             if time.monotonic() > deadline:
-                raise GivenUp(f"{self.reader_id} got no answer to a {sent.action}.")
+                raise GivenUp(
+                    f"{self.reader_id} could not {sent.action} for {PATIENCE_S:.0f} s; answers "
+                    f"and how often: {dict(statuses)}."
+                )
             await asyncio.sleep(_RETRY_S)
 
     async def go_on(self, sent: Sent) -> None:

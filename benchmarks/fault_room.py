@@ -70,10 +70,13 @@ class Room:
         """
         reading = [reader for reader in self.readers if not reader.finished]
         if len(reading) < n:
-            raise NoReaderLeft(
-                "All cases are read; make the study larger or inject fewer faults."
-            )
+            raise NoReaderLeft("All cases are read; make the study larger or inject fewer faults.")
         return self.rng.sample(reading, n)
+
+    def some(self, most: int) -> list[FaultReader]:
+        """Return up to ``most`` readers who have a case before them, and at least one."""
+        n_reading = sum(not reader.finished for reader in self.readers)
+        return self.take(max(1, min(most, n_reading)))
 
     def one(self) -> FaultReader:
         """Return one reader who has a case before them."""

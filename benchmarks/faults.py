@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -27,7 +28,8 @@ from benchmarks.bench_study import make_bench_study
 from benchmarks.fault_kinds import SERVER_KINDS
 from benchmarks.fault_ledger import violations
 from benchmarks.fault_people import PEOPLE_KINDS
-from benchmarks.fault_room import Kind, Room, drawn
+from benchmarks.fault_reader import GivenUp
+from benchmarks.fault_room import Kind, NoReaderLeft, Room, drawn
 from commands.progress import progress_bar
 from study.audit import verify
 
@@ -126,7 +128,7 @@ async def run_faults(
         n_direct = n_faults - n_browser
         kinds = drawn(every, n_direct, room.rng, most_restarts=most_restarts)
         await _inject(room, kinds, injected, n_faults, on_progress)
-        if n_browser:
+        if n_browser and not room.ledger.seen:
             from benchmarks.fault_browser import inject_in_browser
 
             def moved(done: int) -> None:
@@ -150,12 +152,17 @@ async def _inject(
 ) -> None:
     for kind in kinds:
         n_before = len(room.ledger.seen)
-        await kind.inject(room)
+        try:
+            await kind.inject(room)
+        except (GivenUp, NoReaderLeft) as error:
+            room.ledger.seen.append(f"Stopped: {error}")
         for place in range(n_before, len(room.ledger.seen)):
             room.ledger.seen[place] += f" (fault: {kind.name})"
         injected[kind.name] += 1
         if on_progress is not None:
             on_progress(injected.total(), n_faults)
+        if any(sentence.startswith("Stopped") for sentence in room.ledger.seen):
+            return
 
 
 def _judge(room: Room, injected: Counter[str], seconds: float) -> Verdict:
@@ -187,8 +194,6 @@ def find_chromium(path: str | None) -> str:
     click.ClickException
         If there is none.
     """
-    import shutil
-
     found = path or shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         raise click.ClickException("There is no Chromium here; name one with --chromium PATH.")
@@ -206,24 +211,19 @@ def main(faults: int, seed: int, browser: int, chromium: str | None) -> None:
         raise click.BadParameter("--browser is a number of faults from 0 to --faults.")
     program = find_chromium(chromium) if browser else ""
     load = os.getloadavg()[0]
-    with (
-        tempfile.TemporaryDirectory(prefix="faults-") as folder,
-        progress_bar("faults", faults) as on_progress,
-    ):
-        verdict = asyncio.run(
-            run_faults(
-                Path(folder),
-                faults,
-                seed,
-                n_browser=browser,
-                chromium=program,
-                on_progress=on_progress,
-            )
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    with progress_bar("faults", faults) as on_progress:
+        how = run_faults(
+            folder, faults, seed, n_browser=browser, chromium=program, on_progress=on_progress
         )
-    print(f"seed {seed}, {os.cpu_count()} cores, load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
+        verdict = asyncio.run(how)
+    after = os.getloadavg()[0]
+    print(f"seed {seed}, {os.cpu_count()} cores, load {load:.1f} before, {after:.1f} after")
     print("\n".join(verdict.lines()))
     if verdict.problems:
+        print(f"Study and server log are kept in {folder}.")
         raise SystemExit(1)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from plotly.offline import get_plotlyjs
 
 from data.scratch import write_together
 from study.analysis.estimate import AnalysisError
-from study.analysis.figures import PAGE, NamedFigure, all_figures
-from study.analysis.report import Analysis, analyse
+from study.analysis.figures.catalogue import all_figures
+from study.analysis.figures.style import PAGE, NamedFigure
+from study.analysis.report.analysis import Analysis, analyse
 
 _DELIMITERS = (",", ";", "\t")
 

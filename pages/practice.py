@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.parts.answer_words import answer_list
 from pages.parts.context import Visit, enter, spoken
-from pages.parts.desk_view import folder_of, show_films, show_reading
+from pages.parts.desk_view import DESK_CSS, folder_of, show_films, show_reading
 from pages.parts.display_files import read_record
 from pages.parts.steps import at, frame, go
 from study.allocation import Assignment
@@ -47,12 +47,12 @@ def _page() -> None:
 
 
 def _feedback(visit: Visit, assignment: Assignment, number: int, n_cases: int) -> None:
-    frame(visit, ("/instructions", "Instructions"), css=_CSS)
-    films, words = st.columns([3.2, 1], gap="medium")
-    with words, st.container(key="told"):
-        _told(visit, assignment, number, n_cases)
-    with films:
-        show_films(visit, assignment, read_record(folder_of(visit, assignment)), None)
+    frame(visit, ("/instructions", "Instructions"), css=DESK_CSS + _CSS)
+    with st.container(key="desk", horizontal=True):
+        with st.container(key="films"):
+            show_films(visit, assignment, read_record(folder_of(visit, assignment)), None)
+        with st.container(key="told"):
+            _told(visit, assignment, number, n_cases)
 
 
 def _told(visit: Visit, assignment: Assignment, number: int, n_cases: int) -> None:

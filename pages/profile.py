@@ -1,4 +1,7 @@
-"""Who reads: role, experience, earlier use of AI, and the display, told once."""
+"""Who reads: role, experience, earlier use of AI, and the display.
+
+Told once; it may be corrected until the first case is shown that counts.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import streamlit as st
 from pages.parts.context import Visit, enter, spoken
 from pages.parts.steps import at, frame, go, refusal
 from study.errors import StudyError
-from study.profile import read_profile
+from study.profile import ReaderProfile, read_profile
 
 _CSS = """
   .st-key-column { max-width: 58rem; }
@@ -30,6 +33,9 @@ _PATCHES = """
     <span>Each field holds a square.</span>
   </div>
 """
+
+CORRECT: Final = "correct"
+"""In the address of this page: the reader wants to correct what is kept."""
 
 ROLES: Final = ("radiologist", "resident", "other physician", "other")
 AI_USE: Final = MappingProxyType({"never": "never", "tried": "tried it", "regularly": "regularly"})
@@ -65,35 +71,52 @@ _KEYS: Final = MappingProxyType(
 
 def _page() -> None:
     visit = enter("reader")
-    at(visit, "profile")
-    frame(visit, css=_CSS)
+    kept, may_correct = visit.desk().profile()
+    if not (may_correct and CORRECT in st.query_params):
+        at(visit, "profile")
+    frame(visit, *((("/", "Worklist"),) if may_correct else ()), css=_CSS)
     with st.container(key="column"):
         st.subheader("About you", anchor=False)
-        st.html('<p class="quiet">Kept under your pseudonym. Asked once.</p>')
+        st.html(
+            '<p class="quiet">Kept under your pseudonym. '
+            "May be corrected until the first case that counts.</p>"
+        )
         with st.form("about_you", border=False):
-            given = _fields()
+            given = _fields(kept)
             with st.container(key="action", horizontal=True):
                 sent = st.form_submit_button("Go on", key="profile_on", type="primary")
                 if sent:
                     _keep(visit, given)
 
 
-def _fields() -> dict[str, object]:
+def _fields(kept: ReaderProfile | None) -> dict[str, object]:
+    """Show the questions, with what was answered before."""
+    role = ROLES.index(kept.role) if kept else None
+    ai = list(AI_USE).index(kept.prior_ai_use) if kept else None
+    screen = list(DISPLAYS).index(kept.display) if kept else None
     left, right = st.columns(2, gap="large")
     given: dict[str, object] = {}
     with left:
-        given["role"] = st.radio("Role", ROLES, index=None, key="role")
+        given["role"] = st.radio("Role", ROLES, index=role, key="role")
         given["years_of_practice"] = st.number_input(
-            "Years of practice", 0, 70, value=None, step=1, key="years"
+            "Years of practice",
+            0,
+            70,
+            value=kept.years_of_practice if kept else None,
+            step=1,
+            key="years",
         )
         given["subspecialty"] = st.text_input(
-            "Subspecialty (optional)", key="subspecialty", max_chars=_LONGEST
+            "Subspecialty (optional)",
+            value=kept.subspecialty if kept else "",
+            key="subspecialty",
+            max_chars=_LONGEST,
         )
     with right:
         given["prior_ai_use"] = st.radio(
             "Have you used AI when reading films?",
             list(AI_USE),
-            index=None,
+            index=ai,
             key="ai",
             format_func=AI_USE.__getitem__,
             horizontal=True,
@@ -101,13 +124,13 @@ def _fields() -> dict[str, object]:
         given["display"] = st.radio(
             "Display you read on",
             list(DISPLAYS),
-            index=None,
+            index=screen,
             key="screen",
             format_func=DISPLAYS.__getitem__,
             horizontal=True,
         )
         st.html(_PATCHES)
-        given["attested"] = st.checkbox(ATTEST, key="attested")
+        given["attested"] = st.checkbox(ATTEST, value=kept is not None, key="attested")
     return given
 
 

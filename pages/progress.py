@@ -229,7 +229,7 @@ def _where(visit: Visit, assignment_id: str | None) -> str:
 def _page() -> None:
     visit = enter("coordinator")
     style(_CSS)
-    bar(visit.protocol.study, right=menu(("/results", "Results")))
+    bar(visit.protocol.study, right=menu(("/planning", "Planning"), ("/results", "Results")))
     with st.container(key="sheet"):
         st.subheader("Progress", anchor=False)
         _sheet(visit)

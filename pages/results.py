@@ -1,152 +1,110 @@
-"""What came out: the declared primary endpoint first, then figures, tables and downloads."""
+"""What came out: the declared primary endpoint first, then figures, tables and downloads.
+
+While readings are missing the page shows counts only, until the coordinator asks for interim
+results and has read what that costs. Mixed models and files are made beside the page and kept for
+as long as the record stays as it is.
+"""
 
 from __future__ import annotations
 
-from html import escape
-
-import pandas as pd
 import streamlit as st
 
+from pages.outcome.view import (
+    STYLE,
+    WARNING,
+    show_counts,
+    show_downloads,
+    show_figures,
+    show_primary,
+    show_sections,
+    show_words,
+)
+from pages.outcome.work import ReportWork
 from pages.parts.chrome import bar, menu, notice, style
-from pages.parts.context import Visit, enter, spoken
+from pages.parts.context import enter, spoken
 from study.analysis.estimate import AnalysisError
-from study.analysis.figures import all_figures
-from study.analysis.report import Analysis, analyse
-from study.export import study_table as long_table
-from study.export import to_csv
-from study.protocol import StudyProtocol
+from study.audit import verify
+from study.clock import utc_now
+from study.environment import this_environment
+from study.folder import StudyFolder
+from study.reporting import Gathered, gather, material_of
 from study.store import StudyStore
-
-_CSS = """
-  .st-key-sheet { max-width: 76rem; margin: 1.5vh auto 0; }
-  .primary { padding: 1.1rem 1.4rem; background: #12161b; border: 1px solid #2a3038;
-             border-left: 4px solid #5b9bd5; border-radius: 8px; }
-  .primary .label { color: #98a1ad; font-size: .85rem; }
-  .primary .sentence { margin-top: .2rem; color: #dfe3e8; font-size: 1.2rem; line-height: 1.45; }
-  .notes { color: #98a1ad; font-size: .85rem; line-height: 1.5; }
-"""
 
 
 def _page() -> None:
     visit = enter("coordinator")
-    style(_CSS)
-    bar(visit.protocol.study, right=menu(("/", "Progress")))
-    table = study_table(visit)
-    if table.empty:
+    style(STYLE)
+    bar(visit.protocol.study, right=menu(("/", "Progress"), ("/planning", "Planning")))
+    root, store = str(visit.site.folder.root), visit.site.store()
+    head = store.head
+    gathered = _gathered(root, head, store)
+    if gathered.ratings.empty:
         notice("No ratings yet", "The results appear as soon as a case is read in both conditions.")
         return
     with st.container(key="sheet"):
+        if gathered.counts.missing and not _confirmed(gathered):
+            return
         try:
-            analysis = analyse_study(table, visit.protocol)
+            work = _work(root, head, gathered)
         except AnalysisError as error:
             notice("Not enough ratings yet", str(error))
-            _downloads(visit, table, None)
+            show_downloads(gathered, None, None)
             return
-        _primary(analysis)
-        _figures(analysis)
-        _tables(analysis)
-        _downloads(visit, table, analysis)
+        if work.given_up:
+            _work.clear()
+            work = _work(root, head, gathered)
+        _show(work, root, head)
 
 
-def study_table(visit: Visit) -> pd.DataFrame:
-    """Return the long table of the study as it stands; made anew when the record has grown."""
-    store = visit.site.store()
-    return _table(str(visit.site.folder.root), store.head, store)
+def _confirmed(gathered: Gathered) -> bool:
+    """Show counts, and let the coordinator ask for more."""
+    if st.session_state.get("interim"):
+        return True
+    show_counts(gathered)
+    st.warning(WARNING, icon="⚠️")
+    understood = st.checkbox("I have read this and want to see interim results", key="understood")
+    if st.button("Show interim results", disabled=not understood, key="show_interim"):
+        st.session_state["interim"] = True
+        st.rerun()
+    return False
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _table(root: str, head: str, _store: StudyStore) -> pd.DataFrame:
-    """Return the long table; ``head`` stands for the state of the record."""
-    return long_table(root, _store)
+def _show(work: ReportWork, root: str, head: str) -> None:
+    show_primary(work.material)
+    if work.running:
+        _progress(work, work.stage)
+    if work.problem:
+        st.error(work.problem)
+    report = work.report
+    show_figures(work.material.analysis, root, head)
+    if report is not None:
+        show_sections(report)
+        show_words(report)
+    show_downloads(work.gathered, report, work.archive)
 
 
-def analyse_study(table: pd.DataFrame, protocol: StudyProtocol) -> Analysis:
-    """Analyse the table as the protocol declares."""
-    plan = protocol.analysis
-    shown = {
-        condition.id: [p.method for p in condition.panels if p.show == "map" and p.method]
-        for condition in protocol.conditions
-    }
-    return analyse(
-        table,
-        contrast=plan.contrast,
-        alpha=plan.alpha,
-        primary=plan.primary,
-        subset=plan.subset,
-        population=plan.population,
-        shown_maps=shown,
-    )
+@st.fragment(run_every=1.0)
+def _progress(work: ReportWork, shown: int) -> None:
+    """Show what is being made, and the page anew when there is more to be shown."""
+    share, doing = work.state()
+    if work.stage > shown or not work.running:
+        st.rerun()
+    st.progress(share, text=f"{doing} …")
 
 
-def _primary(analysis: Analysis) -> None:
-    label = "As declared in the protocol"
-    tag = '<span class="simulated">simulated readers</span>' if analysis.simulated else ""
-    st.html(
-        f'<div class="primary"><div class="label">{label} &nbsp; {tag}</div>'
-        f'<div class="sentence">{escape(analysis.sentence)}</div></div>'
-    )
-    if analysis.notes:
-        notes = " ".join(escape(note) for note in analysis.notes)
-        st.html(f'<div class="notes">{notes}</div>')
+@st.cache_resource(max_entries=2, show_spinner="Reading the record …")
+def _gathered(root: str, head: str, _store: StudyStore) -> Gathered:
+    """Read the record once for each of its states; ``head`` stands for the state."""
+    folder = StudyFolder.open(root)
+    return gather(folder, _store, verify(folder.database).problems)
 
 
-def _figures(analysis: Analysis) -> None:
-    item = analysis.primary.item
-    if len(analysis.items) > 1:
-        item = (
-            st.segmented_control(
-                "Item", analysis.items, default=item, required=True, key="results_item"
-            )
-            or item
-        )
-    for number, named in enumerate(all_figures(analysis, item=item)):
-        st.plotly_chart(
-            named.figure,
-            theme=None,
-            key=f"figure_{number}_{item}",
-            config={"displaylogo": False, "displayModeBar": "hover"},
-            alt=named.title,
-        )
-
-
-def _tables(analysis: Analysis) -> None:
-    tables = {
-        "Differences": analysis.differences_table(),
-        "Ratings": analysis.ratings_table(),
-        "Regression on IoU": analysis.regressions_table(),
-    }
-    filled = {name: table for name, table in tables.items() if len(table)}
-    for tab, table in zip(st.tabs(list(filled)), filled.values(), strict=True):
-        with tab:
-            st.dataframe(_short(table), hide_index=True, width="stretch")
-
-
-def _short(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table for the screen: at most three significant digits."""
-    shown = table.copy()
-    for column in shown.select_dtypes("floating"):
-        shown[column] = [None if pd.isna(v) else f"{v:.3g}" for v in shown[column]]
-    return shown
-
-
-def _downloads(visit: Visit, table: pd.DataFrame, analysis: Analysis | None) -> None:
-    name = visit.protocol.study.id
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download ratings (CSV)",
-            to_csv(table),
-            f"{name}-ratings.csv",
-            "text/csv",
-            on_click="ignore",
-        )
-        if analysis is not None:
-            st.download_button(
-                "Download results (JSON)",
-                analysis.to_json(),
-                f"{name}-results.json",
-                "application/json",
-                on_click="ignore",
-            )
+@st.cache_resource(max_entries=2, show_spinner="Analysing the ratings …")
+def _work(root: str, head: str, _gathered: Gathered) -> ReportWork:
+    """Analyse once for each state of the record, and begin with the rest of the report."""
+    work = ReportWork(_gathered, material_of(_gathered), this_environment(utc_now()))
+    work.start()
+    return work
 
 
 spoken(_page)

@@ -43,6 +43,8 @@ def _page() -> None:
 
 def _links(visit: Visit, overview: Overview) -> tuple[tuple[str, str], ...]:
     links = [("/instructions", "Instructions")]
+    if visit.desk().profile()[1]:
+        links.append(("/profile?correct=yes", "About you"))
     if visit.protocol.study.consent:
         links.append(("/consent", "Consent"))
     if visit.protocol.design.revisions and overview.n_done_study:

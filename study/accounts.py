@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sqlalchemy import delete, insert, or_, select, update
 from study import attempts, invitations
 from study.clock import moment, timestamp
 from study.database import purge
-from study.errors import SignInRefused, StudyError
+from study.errors import SignInRefused, StoreUnavailable, StudyError
 from study.events import View, Writer
 from study.invitations import Invitation, hash_token
 from study.passphrases import Passphrases, check_passphrase
@@ -317,7 +318,8 @@ class Accounts:
         if idle > IDLE_TIMEOUT or now - moment(row["began_at"]) > ABSOLUTE_TIMEOUT:
             return None
         if touch and idle > TOUCH_INTERVAL:  # not a write for every request
-            self._touch(token, now)
+            with suppress(StoreUnavailable):  # on a full disk whoever is signed in stays so
+                self._touch(token, now)
         return account_from_row(row)
 
     def sign_out(self, token: str, now: datetime) -> None:

@@ -74,6 +74,7 @@ def profile_table(store: StudyStore) -> pd.DataFrame:
         kind: {event.actor: event for event in store.events(kind)}
         for kind in ("consented", "profile", "instructions_accepted")
     }
+    entries["profile"] |= {event.actor: event for event in store.events("profile_corrected")}
     practised = [event.actor for event in store.events("practised")]
     rows = []
     for reader in store.reader_ids:

@@ -16,16 +16,8 @@ METHODS_OF = {
         "declared_default",
         "mean_difference_by_case",
         "clustered_signed_rank",
-        "ordinal_mixed_model",
-        "linear_mixed_model",
     ),
-    "readers_like_them": (
-        "declared_default",
-        "mean_over_readers",
-        "ordinal_mixed_model",
-        "linear_mixed_model",
-        "reader_sign_flip",
-    ),
+    "readers_like_them": ("declared_default", "mean_over_readers_and_cases"),
 }
 """Methods that can speak for a population."""
 

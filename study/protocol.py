@@ -154,6 +154,9 @@ class Display(Record):
     ----------
     show_probability
         Whether the classifier's calibrated probability is shown.
+    side_labels
+        Whether R and L are written beside frontal films: the patient's right is on the left. For
+        films that all lie so and carry no marker of their own.
     slider_low, slider_high
         Words at the ends of the slider.
     frames_per_second
@@ -161,6 +164,7 @@ class Display(Record):
     """
 
     show_probability: bool = True
+    side_labels: bool = False
     slider_low: str = "removed"
     slider_high: str = "present"
     frames_per_second: Annotated[float, Field(gt=0, le=60)] = 12.0

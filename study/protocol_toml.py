@@ -19,7 +19,8 @@ def _lines(content: Mapping[str, object]) -> Iterator[str]:
             yield f"{name} = {_value(value)}"
     for name, value in content.items():
         if isinstance(value, Mapping):
-            yield from ("", f"[{name}]", *_lines(value))
+            # Tables of a table are written inline: a heading of their own would need its path.
+            yield from ("", f"[{name}]", *(f"{k} = {_value(v)}" for k, v in value.items()))
         elif _is_tables(value):
             for table in value:  # type: ignore[attr-defined]
                 yield from ("", f"[[{name}]]", *(f"{k} = {_value(v)}" for k, v in table.items()))

@@ -11,8 +11,8 @@ from typing import Final
 from study.answering import Receipt, plain_words, same_answers
 from study.clock import Clock
 from study.errors import AlreadyRated, NotCurrent, StudyError
-from study.events import Writer
-from study.profile import ReaderProfile
+from study.events import Event, View, Writer
+from study.profile import ReaderProfile, read_profile
 from study.rating import validate_answers
 from study.standing import Standing
 from study.steps import StepKind, refusal_of, step_of
@@ -60,14 +60,37 @@ class Sitting(Standing):
     def keep_profile(self, profile: ReaderProfile) -> Receipt:
         """Record who reads; the same profile a second time changes nothing.
 
+        Until the first case is shown that counts, a different profile is kept as a correction
+        beside the earlier one; the latest counts.
+
         Raises
         ------
         NotCurrent
             If consent is missing.
         AlreadyRated
-            If a different profile is on record.
+            If a different profile is on record and reading has begun.
         """
-        return self._enter("profile", {"profile": profile.model_dump(mode="json")})
+        payload = {"profile": profile.model_dump(mode="json")}
+        with self._writing() as writer:
+            earlier = _profiles(writer, self._reader_id)
+            if earlier:
+                if earlier[-1].payload["profile"] == payload["profile"]:
+                    return Receipt.of(earlier[-1])
+                if self._has_begun(writer):
+                    raise AlreadyRated(
+                        "Reading has begun and your profile stays as it is; tell the coordinator "
+                        "what is to be corrected."
+                    )
+                return self._append(writer, "profile_corrected", payload)
+        return self._enter("profile", payload)
+
+    def profile(self) -> tuple[ReaderProfile | None, bool]:
+        """Return the reader's profile, if there is one, and whether it may be corrected."""
+        with self._store.reading() as view:
+            found = _profiles(view, self._reader_id)
+            begun = self._has_begun(view)
+        kept = read_profile(found[-1].payload["profile"]) if found else None
+        return kept, kept is not None and not begun
 
     def accept_instructions(self) -> Receipt:
         """Record that the reader accepts the instructions; a second time changes nothing.
@@ -187,16 +210,16 @@ class Sitting(Standing):
         """Append one of the events that come once, before the first case."""
         with self._writing() as writer:
             for event in writer.events(kind, self._reader_id):
-                if event.payload.get("profile") == payload.get("profile"):
-                    return Receipt.of(event)
-                raise AlreadyRated(
-                    "Your profile is on record and stays as it is; tell the coordinator what is "
-                    "to be corrected."
-                )
+                return Receipt.of(event)
             step = self._step(writer, writer.now)
             if step.kind != _STEP_OF[kind]:
                 raise NotCurrent(refusal_of(step))
             return self._append(writer, kind, payload)
+
+    def _has_begun(self, view: View) -> bool:
+        """Tell whether a case that counts was shown to the reader."""
+        displayed = view.progress(self._reader_id).displayed
+        return any(a.assignment_id in displayed for a in self._plan.readings)
 
     def _refuse_unless_current(self, writer: Writer, assignment_id: str) -> None:
         step = self._step(writer, writer.now)
@@ -205,3 +228,8 @@ class Sitting(Standing):
             raise NotCurrent(refusal_of(step))
         if current.assignment_id != assignment_id:
             raise NotCurrent("It is not this reading's turn; reload the page to go on.")
+
+
+def _profiles(view: View, reader_id: str) -> list[Event]:
+    """Return a reader's profile and its corrections, the latest last."""
+    return [*view.events("profile", reader_id), *view.events("profile_corrected", reader_id)]

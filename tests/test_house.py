@@ -41,7 +41,8 @@ READING_MODULES = (
     "explainers.registry",
     "study.store",
     "study.session",
-    "study.analysis.report",
+    "study.analysis.report.assemble",
+    "study.analysis.report.html",
 )
 
 

@@ -13,6 +13,8 @@ from study.protocol import StudyHeader
 
 _STYLE: Final = """
 <style>
+  /* A screen of 4K that is not scaled: letters of the size that they have on a smaller one. */
+  @media (min-width: 2400px) and (min-height: 1300px) { html { font-size: 24px !important; } }
   header[data-testid="stHeader"] { display: none; }
   [data-testid="stMainBlockContainer"], .stMainBlockContainer
     { padding: .6rem 1rem .4rem; max-width: none; }
@@ -34,7 +36,7 @@ _STYLE: Final = """
   .bar progress { width: 11rem; }
   .bar .right { margin-left: auto; }
   .bar a, .bar button, .notice a { color: #8ab4de; }
-  .bar button { padding: 0 .2rem; font: inherit; background: none; border: 0; cursor: pointer;
+  .bar button { padding: 0; font: inherit; background: none; border: 0; cursor: pointer;
                 text-decoration: underline; }
   .bar :is(a, button):focus-visible, .notice a:focus-visible { outline: 2px solid #5b9bd5; }
   .notice { max-width: 42rem; margin: 12vh auto 0; padding: 1.5rem 1.75rem; background: #12161b;
@@ -126,6 +128,6 @@ def bar(study: StudyHeader, middle: str = "", right: str = "") -> None:
     """
     tag = '<span class="simulated">simulated films</span>' if study.simulated else ""
     st.html(
-        f'<div class="bar" role="group" aria-label="Study"><span class="title">{escape(study.title)}</span>'
-        f"{middle}{tag}{right}</div>"
+        '<div class="bar" role="group" aria-label="Study">'
+        f'<span class="title">{escape(study.title)}</span>{middle}{tag}{right}</div>'
     )

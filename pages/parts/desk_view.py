@@ -36,20 +36,26 @@ ReadingMode: TypeAlias = Literal["read", "practice", "revise"]
 RESERVED_PX: Final = 56
 """Height of the page around viewer and form: bar, gap and margins."""
 
-_CSS: Final = """
-  [data-testid="stMainBlockContainer"] { padding: .35rem .5rem .35rem; }
-  [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: .25rem; }
-  .bar { min-height: 2.1rem; padding: 0 .3rem; }
+DESK_CSS: Final = """
+  /* In px, so that all this takes RESERVED_PX whatever the size of the letters is. */
+  [data-testid="stMainBlockContainer"] { padding: 5.6px 8px; }
+  [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 4px; }
+  .bar { height: 33.6px; min-height: 0; padding: 0 5px; font-size: 15.2px; }
+  @media (min-width: 2400px) and (min-height: 1300px) { .bar { font-size: 21px; }
+                                                        .bar .simulated { font-size: 18px; } }
   .st-key-desk { flex-wrap: nowrap; gap: 12px; }
   /* The form has a fixed width, so that the films take the rest at every size of the window. */
   .st-key-desk > :first-child { flex: 1 1 auto !important; width: auto !important; min-width: 0; }
   .st-key-desk > :last-child { flex: 0 0 clamp(300px, 22vw, 460px) !important; min-width: 0;
                                width: clamp(300px, 22vw, 460px) !important; }
+  @media (min-width: 2400px) and (min-height: 1300px) {
+    .st-key-desk > :last-child { flex-basis: 600px !important; width: 600px !important; } }
   .bar .practice { padding: 0 .5rem; border: 1px solid #5b6672; border-radius: 4px;
                    color: #c9ced6; }
   @media (prefers-reduced-motion: reduce) { * { animation: none !important;
                                                 transition: none !important; } }
 """
+"""Viewer at the left, form or words at the right; what is around them takes ``RESERVED_PX``."""
 
 
 def show_reading(visit: Visit, assignment: Assignment, mode: ReadingMode = "read") -> None:
@@ -73,7 +79,7 @@ def show_reading(visit: Visit, assignment: Assignment, mode: ReadingMode = "read
     record = read_record(folder_of(visit, assignment))
     settings = _form_settings(visit, desk, assignment, record, mode)
     following = desk.following() if mode != "revise" else None
-    style(_CSS)
+    style(DESK_CSS)
     _bar(visit, assignment, mode)
     if mode != "revise":
         desk.display(assignment.assignment_id)
@@ -173,6 +179,19 @@ def _ways(
 def show_films(
     visit: Visit, assignment: Assignment, record: DisplayRecord, following: Assignment | None
 ) -> None:
+    """Show the viewer with the pictures of an assignment.
+
+    Parameters
+    ----------
+    visit
+        The reader's visit.
+    assignment
+        What is shown.
+    record
+        Its display.
+    following
+        The assignment whose pictures are fetched ahead, if there is one.
+    """
     protocol, aid = visit.protocol, assignment.assignment_id
     condition = protocol.condition(assignment.condition)
     urls = addresses(aid, record)
@@ -193,6 +212,7 @@ def show_films(
         control_row=any(c.controls for c in protocol.conditions),
         reserved_px=RESERVED_PX,
         spacing_mm=record.pixel_spacing_mm,
+        side_labels=protocol.display.side_labels,
         prefetch=_prefetch(visit, following),
         log_url=f"/readings/{aid}/events",
         csrf=visit.csrf,

@@ -41,6 +41,7 @@ PAGES: Final = (
     PageLink("closing", "Closing questions", "reader"),
     PageLink("explorer", "Explorer", "researcher"),
     PageLink("progress", "Progress", "coordinator"),
+    PageLink("planning", "Planning", "coordinator"),
     PageLink("results", "Results", "coordinator"),
 )
 """The first page of a role is the one it starts on."""
@@ -76,6 +77,12 @@ pictures would share one address across conditions."""
 def pages_of(role: str) -> tuple[PageLink, ...]:
     """Return the pages of ``role``, the start page first."""
     return tuple(page for page in PAGES if page.role == role)
+
+
+def is_start_page(role: str, path: str) -> bool:
+    """Say whether URL ``path`` names the page that ``role`` starts on, which is served at ``/``."""
+    pages = pages_of(role)
+    return bool(pages) and path != "/" and _page_name(path) == pages[0].path
 
 
 def is_page(path: str) -> bool:

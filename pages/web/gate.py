@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from anyio import to_thread
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from pages.web.access import is_page, methods_of
+from pages.web.access import is_page, is_start_page, methods_of
 from pages.web.csrf import CSRF_HEADER, is_csrf_of
 from pages.web.entrance import NO_STORE, Answer, Entrance
 from pages.web.headers import (
@@ -113,8 +114,10 @@ class Gate:
                 await send({"type": "websocket.close", "code": 1011})
                 return
             _LOG.error("%s", error)  # for whoever runs the server; it may name its folders
-            page = notice_page("Not available", _NOT_AVAILABLE, 503)
-            await page(scope, receive, self._guarded(scope, send, own=True))
+            said: Response = notice_page("Not available", _NOT_AVAILABLE, 503)
+            if scope["path"].startswith(_READINGS):
+                said = _refusal(scope, _NOT_AVAILABLE, 503)
+            await said(scope, receive, self._guarded(scope, send, own=True))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = cookie(scope, COOKIE)
@@ -169,6 +172,9 @@ class Gate:
             response = _refusal(scope, "Method not allowed.", 405)
             response.headers["Allow"] = ", ".join(allowed)
             return Answer(response, "method")
+        if is_start_page(account.role, path):  # Streamlit knows it by "/" alone
+            query = scope["query_string"].decode("latin-1")
+            return Answer(RedirectResponse(f"/?{query}" if query else "/", 303, NO_STORE))
         if method not in {"GET", "HEAD"} and not is_same_origin(scope["headers"]):
             return Answer(_refusal(scope, "Request from another site.", 403), "cross_site")
         if path.startswith(_READINGS) and not (len(csrf) == 1 and is_csrf_of(token, csrf[0])):
@@ -244,12 +250,20 @@ class Gate:
 
     async def _note(self, refusal: Refusal) -> None:
         accounts = await self._get_accounts()
-        await to_thread.run_sync(accounts.refusals.note, refusal, self._clock())
+        await self._kept(partial(accounts.refusals.note, refusal, self._clock()))
 
     async def _flush(self, *, everything: bool = False) -> None:
         accounts, now = self._accounts, self._clock()
         if accounts is not None:
-            await to_thread.run_sync(lambda: accounts.refusals.flush(now, everything=everything))
+            await self._kept(partial(accounts.refusals.flush, now, everything=everything))
+
+    @staticmethod
+    async def _kept(write: Callable[[], None]) -> None:
+        """Write to the record of refusals; a disk that is full changes no answer to anybody."""
+        try:
+            await to_thread.run_sync(write)
+        except StudyError as error:
+            _LOG.error("%s", error)
 
     def _guarded(
         self, scope: Scope, send: Send, *, own: bool = False, statuses: list[int] | None = None

@@ -17,7 +17,7 @@ from study.passphrases import ADVICE, MAXIMUM_CHARACTERS, MINIMUM_CHARACTERS
 _STYLE: Final = """
   * { box-sizing: border-box; }
   body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: #0b0d10;
-         color: #c9ced6; font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
+         color: #c9ced6; font: 1rem/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
   main { width: min(26rem, 92vw); padding: 2rem; background: #12161b; border: 1px solid #2a3038;
          border-radius: 8px; }
   h1 { margin: 0 0 .25rem; font-size: 1.35rem; font-weight: 600; letter-spacing: .01em; }
@@ -37,6 +37,7 @@ _STYLE: Final = """
   .problem { margin: 1rem 0 0; padding: .55rem .75rem; color: #f0c9a8; background: #2a1d12;
              border-left: 3px solid #d98a4b; }
   a { color: #8ab4de; }
+  @media (min-width: 2400px) and (min-height: 1300px) { html { font-size: 150%; } }
 """
 _POLICY: Final = plain_page_policy(_STYLE)
 _PAGE = Template("""<!doctype html>

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from study.analysis.clustered import group_codes
 from study.analysis.estimate import AnalysisError, Estimate, Scope
+from study.analysis.groups import group_codes
 from study.analysis.signed_rank import Alternative
 
 Form = Literal["Rosner-Glynn-Lee", "Datta-Satten"]
@@ -73,11 +73,11 @@ class ClusteredSignedRank:
 def rosner_glynn_lee(differences: ArrayLike, clusters: ArrayLike) -> ClusteredSignedRank:
     """Return the test of Rosner, Glynn and Lee.
 
-    Biometrics 2006, doi:10.1111/j.1541-0420.2005.00389.x. Zeros are dropped and all differences ranked together. With clusters of one size the statistic
-    is the sum of the signed ranks and its variance Σ_g S_g², S_g being the cluster's sum. Otherwise
-    each cluster's mean signed rank has the weight n_g / (s²(1 + (n_g − 1)ρ)), with the intraclass
-    correlation ρ of the signed ranks by analysis of variance (not below 0), corrected by the factor
-    1 + (1 − ρ²)/(m − 2.5), m clusters.
+    Biometrics 2006, doi:10.1111/j.1541-0420.2005.00389.x. Zeros are dropped and all differences
+    ranked together. With clusters of one size the statistic is the sum of the signed ranks and its
+    variance Σ_g S_g², S_g being the cluster's sum. Otherwise each cluster's mean signed rank has
+    the weight n_g / (s²(1 + (n_g − 1)ρ)), with the intraclass correlation ρ of the signed ranks by
+    analysis of variance (not below 0), corrected by the factor 1 + (1 − ρ²)/(m − 2.5), m clusters.
 
     Parameters
     ----------

@@ -50,6 +50,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("condition", ("arm", "treatment"), "identifier", True),
     Column("session", ("read", "period", "visit"), "identifier"),
     Column("position", ("order",), "number"),
+    Column("purpose", (), "identifier"),
     Column("item", ("question", "item_id"), "identifier"),
     Column("value", ("rating", "score", "answer"), "number", True),
     Column("reference", ("label", "truth"), "number"),
@@ -87,6 +88,9 @@ class Ratings:
         Pairs (condition, maps shown in it); conditions without an entry: not known.
     notes
         One sentence for everything that was left out.
+    repeats
+        Second readings of the same case in the same condition (``purpose`` "repeat"), columns as in
+        ``frame``; they serve the agreement of readers with themselves and nothing else.
     """
 
     frame: pd.DataFrame
@@ -96,6 +100,7 @@ class Ratings:
     maps: tuple[str, ...]
     shown_maps: tuple[tuple[str, tuple[str, ...]], ...]
     notes: tuple[str, ...]
+    repeats: pd.DataFrame
 
     @property
     def simulated(self) -> bool:
@@ -156,6 +161,7 @@ def canonicalise(
     frame = _without_anonymous_rows(frame, notes)
     frame, text_items = _numeric_ratings(frame, notes)
     _check_one_study(frame)
+    frame, repeats = _apart(frame, notes)
     _check_no_duplicates(frame, with_session="session" in dict(matched))
     _check_correctness(frame)
     maps = tuple(c.removeprefix(MAP_PREFIX) for c in frame.columns if c.startswith(MAP_PREFIX))
@@ -169,6 +175,7 @@ def canonicalise(
         maps=maps,
         shown_maps=shown,
         notes=tuple(notes),
+        repeats=repeats.reset_index(drop=True),
     )
 
 
@@ -308,6 +315,19 @@ def _without_anonymous_rows(frame: pd.DataFrame, notes: list[str]) -> pd.DataFra
             "are left out."
         )
     return frame[~anonymous]
+
+
+def _apart(frame: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part the study's readings from those repeated for intra-reader agreement."""
+    if "purpose" not in frame:
+        return frame, frame.iloc[:0]
+    repeated = frame["purpose"] == "repeat"
+    if repeated.any():
+        notes.append(
+            f"{int(repeated.sum())} ratings of repeated readings serve the agreement of readers "
+            "with themselves and enter nothing else."
+        )
+    return frame[~repeated], frame[repeated]
 
 
 def _numeric_ratings(frame: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -16,7 +16,10 @@ Population = Literal["these readers", "this reader", "readers like them", "indep
 ``this reader``
     One reader alone, and cases like the study's.
 ``readers like them``
-    Readers drawn from the same population, on the cases of the study.
+    Readers drawn from the same population. Cases are those of the study where the method averages
+    over them (t over readers, sign flips), and cases like them where it takes cases for random too
+    (mixed models with a condition slope over readers, multi-reader multi-case analyses): the
+    method says which.
 ``independent readings``
     Nobody: the method takes every reading for an independent one, which they are not.
 """

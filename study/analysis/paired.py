@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from study.analysis.clustered import fit_clustered, group_codes, group_means
 from study.analysis.estimate import AnalysisError, Estimate, Scope
+from study.analysis.groups import group_codes, group_means
+from study.analysis.robust import fit_clustered
 
 
 class NoPairs(AnalysisError):

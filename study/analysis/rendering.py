@@ -15,7 +15,7 @@ from study.analysis.regression import IouRegression
 from study.analysis.summary import PairedDifference
 
 if TYPE_CHECKING:
-    from study.analysis.report import Analysis
+    from study.analysis.report.analysis import Analysis
 
 NOTHING = "–"
 _LABELS = {
@@ -93,14 +93,25 @@ def primary_sentence(analysis: Analysis) -> str:
     end = f"{estimate.population}; {who}{_provenance(analysis)}"
     if estimate.value is None:
         return f"{start}not estimated ({end}). {estimate.note}"
-    value = ("+" if estimate.value > 0 else "") + short(estimate.value)
+    value = _value_words(estimate)
+    margin = f" {primary.against_margin}" if primary.against_margin else ""
     if estimate.ci is None or estimate.ci_level is None:
-        return f"{start}{value} points, without an interval ({end}). {estimate.note}"
+        p_value = f", p {short_p(estimate.p_value)}" if estimate.p_value is not None else ""
+        return f"{start}{value}, without an interval{p_value} ({end}). {estimate.note}{margin}"
     level = f"{100 * estimate.ci_level:.3g} % interval"
     return (
-        f"{start}{value} points, {level} {interval_of(estimate)}, p {short_p(estimate.p_value)} "
-        f"({end})."
+        f"{start}{value}, {level} {interval_of(estimate)}, p {short_p(estimate.p_value)} "
+        f"({end}).{margin}"
     )
+
+
+def _value_words(estimate: Estimate) -> str:
+    """Return a value with what it is; a difference in points needs no more words."""
+    assert estimate.value is not None
+    value = ("+" if estimate.value > 0 else "") + short(estimate.value)
+    if estimate.quantity.startswith(("mean difference", "points of the scale")):
+        return f"{value} points"
+    return f"{estimate.quantity} {short(estimate.value)}"
 
 
 def differences_table(analysis: Analysis) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from study.analysis.clustered import group_codes
 from study.analysis.estimate import AnalysisError
+from study.analysis.groups import group_codes
 
 Correction = Literal["CR0", "CR1", "CR2"]
 Array = NDArray[np.float64]
@@ -106,18 +106,22 @@ class LeastSquares:
         """Return the degrees of freedom of a CR2 standard error (Bell and McCaffrey 2002).
 
         With c the weights of the coefficients: df = (Σλ)²/Σλ², λ the eigenvalues of G'G, where
-        column g of G is (I − H)_g A_g X_g (X'X)⁻¹ c.
+        column g of G is (I − H)_g A_g X_g (X'X)⁻¹ c. I − H being idempotent, the entries of G'G
+        follow from p_g = A_g X_g (X'X)⁻¹ c and X_g'p_g alone, so that no matrix of clusters by
+        clusters is needed.
         """
         codes, g = _clusters(clusters)
         c = np.asarray(weights, dtype=float)
-        columns = np.empty((self.n, g))
+        own, crossed = np.empty(g), np.empty((g, self.design.shape[1]))
         for number, (rows, root) in enumerate(self._adjusted(codes, g)):
             part = root @ self.design[rows] @ self.inverse @ c  # (rows,)
-            hat = self.design @ (self.inverse @ (self.design[rows].T @ part))
-            columns[:, number] = -hat
-            columns[rows, number] += part
-        crossed = columns.T @ columns
-        return float(np.trace(crossed) ** 2 / (crossed * crossed).sum())
+            own[number] = part @ part
+            crossed[number] = self.design[rows].T @ part
+        shared = np.einsum("gk,kl,gl->g", crossed, self.inverse, crossed)
+        both = self.inverse @ (crossed.T @ crossed)
+        total = float((own - shared).sum())
+        squares = float((own**2 - 2 * own * shared).sum()) + float(np.trace(both @ both))
+        return total**2 / squares
 
     def _adjusted(self, codes: NDArray[np.intp], g: int) -> list[tuple[NDArray[np.intp], Array]]:
         """Return each cluster's rows and (I − H_gg)^(−1/2)."""
@@ -160,6 +164,89 @@ def fit_least_squares(design: ArrayLike, response: ArrayLike) -> LeastSquares:
     return LeastSquares(X, y, coefficients, y - X @ coefficients, np.linalg.inv(r.T @ r))
 
 
+@dataclass(frozen=True, eq=False)
+class ClusteredFit:
+    """Coefficients of a linear model and their cluster-robust covariance.
+
+    Parameters
+    ----------
+    coefficients
+        Shape (K,).
+    covariance
+        Shape (K, K), CR1.
+    n, n_clusters
+        Rows and clusters used.
+    least_squares
+        The fit without regard to clusters.
+    """
+
+    coefficients: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    n: int
+    n_clusters: int
+    least_squares: LeastSquares
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the t distribution: clusters minus one."""
+        return self.n_clusters - 1
+
+    def interval(self, weights: ArrayLike, level: float) -> tuple[float, float, float]:
+        """Return a linear combination of the coefficients with its lower and upper limit.
+
+        Parameters
+        ----------
+        weights
+            Shape (K,).
+        level
+            Confidence level in (0, 1).
+        """
+        w = np.asarray(weights, dtype=float)
+        value = float(w @ self.coefficients)
+        reach = float(stats.t.ppf(0.5 + level / 2, self.df)) * self.standard_error(w)
+        return value, value - reach, value + reach
+
+    def standard_error(self, weights: ArrayLike) -> float:
+        """Return the standard error of a linear combination of the coefficients."""
+        w = np.asarray(weights, dtype=float)
+        return float(np.sqrt(max(w @ self.covariance @ w, 0.0)))
+
+    def p_value(self, weights: ArrayLike) -> float | None:
+        """Return the two-sided p-value of a linear combination being 0; ``None`` without error."""
+        w = np.asarray(weights, dtype=float)
+        error = self.standard_error(w)
+        if error == 0:
+            return None
+        return float(2 * stats.t.sf(abs(float(w @ self.coefficients)) / error, self.df))
+
+
+def fit_clustered(design: ArrayLike, response: ArrayLike, clusters: ArrayLike) -> ClusteredFit:
+    """Fit ordinary least squares with the CR1 sandwich covariance.
+
+    The reference distribution is t with G − 1 degrees of freedom (Cameron and Miller, J Hum Resour
+    2015, eq. 11–12, doi:10.3368/jhr.50.2.317). For an intercept alone and clusters of one size this
+    is the one-sample t of the cluster means.
+
+    Parameters
+    ----------
+    design
+        Shape (n, K), of full column rank.
+    response
+        Shape (n,).
+    clusters
+        Shape (n,), any labels.
+
+    Raises
+    ------
+    AnalysisError
+        If there are fewer than two clusters, no more rows than coefficients, or dependent columns.
+    """
+    _, g = _clusters(clusters)
+    fit = fit_least_squares(design, response)
+    covariance = fit.covariance_clustered(clusters, "CR1")
+    return ClusteredFit(fit.coefficients, covariance, fit.n, g, fit)
+
+
 def standard_errors(covariance: Array) -> Array:
     """Return the square roots of the diagonal; NaN where a two-way variance is negative."""
     diagonal = np.diag(covariance)
@@ -175,6 +262,6 @@ def _clusters(clusters: ArrayLike) -> tuple[NDArray[np.intp], int]:
     codes, g = group_codes(clusters)
     if g < 2:
         raise AnalysisError(
-            "All rows lie in one cluster; a clustered standard error needs at least two."
+            "All rows lie in one cluster; a clustered standard error needs at least two clusters."
         )
     return codes, g

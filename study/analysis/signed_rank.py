@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from study.analysis.estimate import Estimate, Scope
+from study.analysis.groups import group_codes
+from study.analysis.robust import fit_clustered
 
 ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
 Alternative = Literal["two-sided", "greater", "less"]
@@ -295,8 +297,6 @@ def superiority(
     ci_level
         In (0, 1).
     """
-    from study.analysis.clustered import fit_clustered, group_codes
-
     d = _rounded(differences)
     quantity = "probability of superiority"
     method = "P(higher) + ½ P(equal) within pairs; t over clusters (CR1)"

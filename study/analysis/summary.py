@@ -214,7 +214,7 @@ def summarise(
         rank_test=test,
         signed_rank=_with_note(test.to_estimate(pooled), "" if one else POOLED_WARNING),
         signed_rank_of_cases=_over_cases(of_cases, scope),
-        rank_biserial=rank_biserial(d, scope),
+        rank_biserial=rank_biserial(d, pooled),
         mean_difference=mean_difference(d, pairs["case_id"], scope, ci_level=choices.ci_level),
         mean_over_readers=mean_difference_over_readers(
             d,

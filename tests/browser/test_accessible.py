@@ -139,6 +139,7 @@ def test_the_pages_of_a_reader_have_no_faults(looked: Looked) -> None:
     look("/", heading("left in session 1"), "worklist")
     look("/instructions", heading("Before you read"), "instructions again")
     look("/consent", heading("Consent"), "consent again")
+    look("/profile?correct=yes", heading("About you"), "profile again")
     for number in range(2):  # both conditions, the second with a way back
         look("/reading", reading, f"reading {number}")
         if number == 0:

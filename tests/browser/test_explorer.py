@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.browser.test_reading import open_window
 from tests.support.live_server import LiveServer, live_server
 from tests.support.tiny_networks import write_networks
 from tests.support.tiny_study import N_FRAMES, TinyStudy, make_tiny_study
+from tests.support.window import open_window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.events import Event
+from study.export import study_table
 from tests.support.kinds_study import make_kinds_study
 from tests.support.live_server import LiveServer, live_server
 from tests.support.tiny_study import FORBIDDEN_WORDS, N_FRAMES, TinyStudy, make_tiny_study
@@ -16,7 +18,6 @@ from tests.support.walk import to_first_reading
 from tests.support.window import (
     ReaderWindow,
     Window,
-    open_window,
     reader_context,
     reader_window,
 )
@@ -27,30 +28,43 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 ORIGIN = str(N_FRAMES // 2)
+N_READERS = 10
 
 
 class Room:
-    """A study being served, and windows of R1 on it."""
+    """A study being served, and windows of one of its readers."""
 
-    def __init__(self, browser: Browser, study: TinyStudy, server: LiveServer) -> None:
-        self.study, self.server = study, server
-        self.context: BrowserContext = reader_context(browser, study, server.url)
+    def __init__(
+        self, browser: Browser, study: TinyStudy, server: LiveServer, reader_id: str
+    ) -> None:
+        self.study, self.server, self.reader_id = study, server, reader_id
+        self.context: BrowserContext = reader_context(browser, study, server.url, reader_id)
 
     def window(self) -> ReaderWindow:
         """Open a window on the case whose turn it is, and wait for it."""
-        window = reader_window(self.context, self.study, self.server.url)
+        window = reader_window(self.context, self.study, self.server.url, self.reader_id)
         window.open()
         window.wait_for_case(window.current().assignment_id)
         return window
 
+    def ratings(self) -> dict[tuple[str, str], object]:
+        """Return this reader's ratings: by assignment and item."""
+        return ratings(self.study, self.reader_id)
+
+    def events(self, kind: str) -> list[Event]:
+        """Return what is on record about this reader."""
+        return list(self.study.store().events(kind, self.reader_id))
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
-    return make_tiny_study(tmp_path_factory.mktemp("browser") / "study")
+    return make_tiny_study(tmp_path_factory.mktemp("browser") / "study", readers=N_READERS)
 
 
 @pytest.fixture(scope="module")
-def server(study: TinyStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(
+    browser: Browser, study: TinyStudy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     with live_server(study.root, tmp_path_factory.mktemp("log") / "server.log") as running:
         yield running
 
@@ -64,15 +78,23 @@ def kinds(
         yield made, running
 
 
+@pytest.fixture(scope="module")
+def others() -> Iterator[str]:
+    """Readers who have not begun, one for each test; R1 reads the whole study."""
+    return (f"R{number}" for number in range(2, N_READERS + 1))
+
+
 @pytest.fixture
-def room(browser: Browser, tmp_path: Path) -> Iterator[Room]:
-    """A study of its own with the first case on the table."""
-    made = make_tiny_study(tmp_path / "study")
-    with live_server(made.root, tmp_path / "server.log") as running:
-        opened = Room(browser, made, running)
-        to_first_reading(reader_window(opened.context, made, running.url).desk())
-        yield opened
-        opened.context.close()
+def room(
+    browser: Browser, study: TinyStudy, server: LiveServer, others: Iterator[str]
+) -> Iterator[Room]:
+    """A reader of the shared study with the first case on the table."""
+    opened = Room(browser, study, server, next(others))
+    window = reader_window(opened.context, study, server.url, opened.reader_id)
+    to_first_reading(window.desk())
+    window.page.close()
+    yield opened
+    opened.context.close()
 
 
 def scrub(window: Window) -> None:
@@ -92,8 +114,9 @@ def scrub(window: Window) -> None:
     assert page.locator('[role="dialog"]:visible').count() == 0
 
 
-def ratings(study: TinyStudy) -> dict[tuple[str, str], object]:
-    return {(r.assignment_id, r.item): r.value for r in study.store().ratings()}
+def ratings(study: TinyStudy, reader_id: str = "R1") -> dict[tuple[str, str], object]:
+    found = study.store().ratings()
+    return {(r.assignment_id, r.item): r.value for r in found if r.reader_id == reader_id}
 
 
 def test_a_study_is_read_by_keyboard_with_a_reload_and_a_restart_and_arrives_exactly(
@@ -134,7 +157,7 @@ def test_a_study_is_read_by_keyboard_with_a_reload_and_a_restart_and_arrives_exa
     assert ratings(study) == expected
     assert not window.problems
     _nothing_leaked(window)
-    _results_show(browser, server, study)
+    _the_export_says(study)
 
 
 def _nothing_leaked(window: Window) -> None:
@@ -147,21 +170,17 @@ def _nothing_leaked(window: Window) -> None:
     assert not [url for url in window.requests if not own.match(url)]
 
 
-def _results_show(browser: Browser, server: LiveServer, study: TinyStudy) -> None:
-    """The coordinator finds the same numbers in the table of ratings."""
-    window = open_window(browser)
-    page = window.page
-    window.sign_in(server.url, "coordinator")
-    page.get_by_role("link", name="Results").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download ratings (CSV)").click()
-    rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
-    columns = rows[0].split(",")
-    at = [columns.index(name) for name in ("assignment_id", "item", "value")]
-    shown = {tuple(row.split(",")[i] for i in at) for row in rows[1:]}
+def _the_export_says(study: TinyStudy) -> None:
+    """The table that is analysed and downloaded has the same numbers."""
+    table = study_table(study.root)
+    shown = {
+        (row.assignment_id, row.item): row.value
+        for row in table.itertuples()
+        if row.value is not None
+    }
     for (assignment_id, item), value in ratings(study).items():
         if item != "comment":
-            assert any(row[:2] == (assignment_id, item) and float(row[2]) == value for row in shown)
+            assert float(str(shown[assignment_id, item])) == value
 
 
 def test_every_kind_of_question_is_answered_by_keyboard_alone(
@@ -197,7 +216,7 @@ def test_every_kind_of_question_is_answered_by_keyboard_alone(
     assert 0 <= x <= 1 and 0 <= y <= 1
     assert "map_helps" not in answers  # asked in the other condition only
     page.get_by_text("The opacity lies at the left base.").wait_for()
-    window.press("Enter")
+    window.go_on("Begin the study")
     page.get_by_text("Every kind of question").wait_for()
     window.wait_until(lambda: window.desk().step().kind == "reading")
     window.wait_for_case(window.current().assignment_id)
@@ -215,7 +234,7 @@ def test_what_is_missing_is_outlined_and_named_and_the_form_does_not_move(room: 
     assert page.locator(".item.missing").get_attribute("data-item") == "correct_feature"
     after = [page.locator(name).bounding_box() for name in (".submit", ".last", "textarea")]
     assert after == before
-    assert ratings(room.study) == {}
+    assert room.ratings() == {}
     window.press("2")
     assert page.locator(".item.missing").count() == 0
 
@@ -229,8 +248,8 @@ def test_a_double_click_and_a_held_enter_submit_one_case_once(room: Room) -> Non
     window.wait_until_stored(first)
     second = window.current().assignment_id
     window.wait_for_case(second)
-    assert {name for name, _ in ratings(room.study)} == {first}
-    assert len(room.study.store().events("submitted")) == 1
+    assert {name for name, _ in room.ratings()} == {first}
+    assert len(room.events("submitted")) == 1
     assert window.chosen("confidence") == []
 
 
@@ -246,11 +265,11 @@ def test_a_text_written_without_a_connection_is_kept_and_saved_when_it_is_back(r
     window.press("Control+Enter")
     page.locator(".reading-form .message").get_by_text("The connection is lost").wait_for()
     page.wait_for_timeout(1500)
-    assert ratings(room.study) == {}
+    assert room.ratings() == {}
     room.context.set_offline(False)
     window.wait_until_stored(name)
-    assert ratings(room.study)[name, "comment"] == "before during"
-    assert len(room.study.store().events("submitted")) == 1
+    assert room.ratings()[name, "comment"] == "before during"
+    assert len(room.events("submitted")) == 1
     window.wait_for_case(window.current().assignment_id)
 
 
@@ -286,8 +305,8 @@ def test_two_windows_share_answers_and_one_submission_moves_both_on(room: Room) 
     one.wait_for_case(following)
     two.wait_for_case(following)
     two.page.locator(".reading-form .message").get_by_text("finished in another window").wait_for()
-    assert ratings(room.study)[name, "confidence"] == 5
-    assert len(room.study.store().events("submitted")) == 1
+    assert room.ratings()[name, "confidence"] == 5
+    assert len(room.events("submitted")) == 1
 
 
 def test_a_reading_finished_on_another_machine_is_said_and_the_next_one_comes(room: Room) -> None:
@@ -300,7 +319,7 @@ def test_a_reading_finished_on_another_machine_is_said_and_the_next_one_comes(ro
     window.page.locator(".reading-form .message").get_by_text("already").or_(
         window.page.locator(".reading-form .message").get_by_text("done")
     ).wait_for()
-    assert ratings(room.study)[name, "confidence"] == 1
+    assert room.ratings()[name, "confidence"] == 1
 
 
 def test_a_case_is_skipped_with_a_reason_and_a_problem_is_reported(room: Room) -> None:
@@ -310,7 +329,7 @@ def test_a_case_is_skipped_with_a_reason_and_a_problem_is_reported(room: Room) -
     page.get_by_label("What is wrong?").fill("The film is upside down. 1 2 3")
     window.press("Tab", "Tab", "Enter")
     page.locator(".reading-form .message").get_by_text("Problem reported").wait_for()
-    (problem,) = room.study.store().events("problem_reported")
+    (problem,) = room.events("problem_reported")
     assert problem.subject == name
     assert window.chosen("confidence") == []  # digits in the dialog answer nothing
     page.get_by_role("button", name="Skip this case").click()
@@ -319,7 +338,7 @@ def test_a_case_is_skipped_with_a_reason_and_a_problem_is_reported(room: Room) -
     page.get_by_label("The image quality is not sufficient").check()
     page.get_by_role("button", name="Skip the case").click()
     window.wait_until_stored(name)
-    (skipped,) = room.study.store().events("skipped")
+    (skipped,) = room.events("skipped")
     assert (skipped.subject, skipped.payload["reason"]) == (name, "image_quality")
     window.wait_for_case(window.current().assignment_id)
 

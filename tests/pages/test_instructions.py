@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pages.parts.desk_view import place
 from tests.support.reader_study import PROFILE, ReaderStudy, button, study_maker, words_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -85,3 +86,20 @@ def test_the_keys_that_are_told_before_the_first_case_exist() -> None:
     keys = [key.strip() for row in rows[2:] for key in row.split(",")]
     assert len(keys) > 10
     assert all(key in page for key in keys), keys
+
+
+@pytest.mark.parametrize("reader_id", ["R1", "R2"])
+def test_a_reader_of_a_parallel_group_is_told_of_the_groups_own_practice(
+    make: Make, reader_id: str
+) -> None:
+    study = make(kind="parallel")
+    desk = study.desk(reader_id)
+    desk.consent()
+    desk.keep_profile(PROFILE)
+    assert len(study.protocol.practice) == 2
+    assert "You begin with 1 practice case." in words_of(study.open(reader_id))
+    desk.accept_instructions()
+    assert "You begin with 1 practice case." in words_of(study.open(reader_id))  # the worklist
+    case = desk.current()
+    assert case is not None
+    assert place(study.protocol, case, 1, 1) == "practice case 1 of 1"

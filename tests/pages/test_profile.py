@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.support.reader_study import ReaderStudy, button, study_maker, words_of
+from study.errors import AlreadyRated
+from study.export_tables import profile_table
+from tests.support.reader_study import (
+    PROFILE,
+    ReaderStudy,
+    button,
+    practise,
+    read_one,
+    study_maker,
+    words_of,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 Make = Callable[..., ReaderStudy]
@@ -98,3 +108,38 @@ def test_all_that_is_missing_is_outlined_at_once(make: Make) -> None:
     styles = "".join(element.proto.body for element in page.get("html"))
     for key in ("role", "years", "ai", "screen", "attested"):
         assert f".st-key-{key} {{ outline" in styles, key
+
+
+def test_a_profile_is_corrected_before_the_first_case_that_counts_and_not_after(make: Make) -> None:
+    study = make(consent="")
+    page = study.open()
+    fill(page)
+    button(page, "Go on")
+    page = study.open()
+    page.query_params["correct"] = "yes"
+    page.switch_page("profile.py").run()
+    assert page.radio(key="role").value == "radiologist"
+    assert page.number_input(key="years").value == 12
+    page.number_input(key="years").set_value(13)
+    button(page, "Go on")
+    (correction,) = study.store().events("profile_corrected")
+    assert correction.payload["profile"]["years_of_practice"] == 13
+    assert len(study.store().events("profile")) == 1  # the earlier one stays beside it
+    assert profile_table(study.store()).set_index("reader").loc["R1", "years_of_practice"] == 13
+    desk = study.desk()
+    desk.accept_instructions()
+    while desk.step().kind != "reading":
+        if desk.step().kind == "practice":
+            practise(desk)
+        assignment = desk.step().assignment
+        assert assignment is not None
+        desk.read_feedback(assignment.assignment_id)
+    assert "About you" in "".join(element.proto.body for element in study.open().get("html"))
+    read_one(desk)
+    assert desk.profile()[1] is False
+    with pytest.raises(AlreadyRated, match="profile stays as it is"):
+        desk.keep_profile(PROFILE)
+    page = study.open()
+    page.query_params["correct"] = "yes"
+    page.switch_page("profile.py").run()
+    assert not page.get("radio")

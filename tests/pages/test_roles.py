@@ -123,15 +123,6 @@ def test_the_results_are_empty_in_a_friendly_way_at_first(open_page, study) -> N
     assert not page.exception and "No ratings yet" in html_of(page)
 
 
-def test_the_results_open_with_the_primary_endpoint(open_page, study) -> None:
-    finish(study)
-    page = open_page("coordinator").switch_page("results.py").run()
-    assert not page.exception
-    first = next(body for body in html_of(page).splitlines() if 'class="primary"' in body)
-    assert "confidence" in first and "interval" in first
-    assert page.dataframe and page.get("plotly_chart")
-
-
 def test_the_explorer_shows_an_archived_case(open_page, study) -> None:
     page = open_page("researcher")
     assert not page.exception

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from study.analysis import sizing
 from study.analysis.crossover import koch_tests, stratified_rank_sum
 from study.analysis.estimate import Scope
 from study.analysis.multiplicity import FAMILYWISE, Gatekeeping, adjusted, fixed_sequence
+from study.analysis.power import sizing
 from study.analysis.proportions import (
     PairedTable,
     mcnemar_test,

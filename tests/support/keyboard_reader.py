@@ -10,7 +10,7 @@ from study.allocation import Assignment
 from study.clock import utc_now
 from study.session import ReadingDesk
 from tests.support.tiny_study import TinyStudy
-from tests.support.window import SCREEN
+from tests.support.window import SCREEN, go_on, stands_still
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -124,15 +124,11 @@ class KeyboardReader:
 
     def go_on(self, button: str) -> None:
         """Press Enter where it works the page's main button."""
-        self.page.get_by_role("button", name=button).wait_for()
-        self.stands_still()
-        # The button has its key when the frame that shows it is drawn.
-        self.page.evaluate("() => new Promise(r => requestAnimationFrame(() => setTimeout(r, 0)))")
-        self.press("Enter")
+        go_on(self.page, button)
 
     def stands_still(self) -> None:
         """Wait until the page's script has run."""
-        self.page.locator("[data-test-script-state=notRunning]").first.wait_for(state="attached")
+        stands_still(self.page)
 
     def wait_for_case(self, assignment_id: str) -> None:
         """Wait until a case is there with its form and all its pictures, and alone."""
@@ -213,8 +209,10 @@ class KeyboardReader:
 
         def moved_on() -> bool:
             step = self.desk().step()
-            return step.assignment is None or step.assignment.assignment_id != assignment_id or (
-                step.kind == "practice_feedback"
+            return (
+                step.assignment is None
+                or step.assignment.assignment_id != assignment_id
+                or (step.kind == "practice_feedback")
             )
 
         self.wait_until(moved_on)

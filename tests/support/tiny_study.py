@@ -39,6 +39,7 @@ PEOPLE: tuple[tuple[Role, str | None], ...] = (
     ("researcher", None),
     ("coordinator", None),
 )
+READER: Role = "reader"
 CASE_IDS = ("c0007", "c0008", "c0009")
 SIDE_PX = 64
 MAP_PX = 16
@@ -156,32 +157,38 @@ def quick_accounts(store: StudyStore | Path) -> Accounts:
     return Accounts(store, passphrases=Passphrases(quick))
 
 
-def accept_all(accounts: Accounts, now: datetime) -> None:
-    """Invite everybody and set the passphrase of each."""
-    for role, reader_id in PEOPLE:
+def accept_all(accounts: Accounts, now: datetime, readers: Sequence[str] = ()) -> None:
+    """Invite everybody, and further readers, and set the passphrase of each."""
+    for role, reader_id in (*PEOPLE, *((READER, each) for each in readers)):
         invitation = accounts.invite(role, reader_id, f"The {reader_id or role}", now)
         accounts.accept(invitation.token, PASSPHRASE, now, "test")
 
 
-def tiny_protocol(*, washout_days: float = 0, autoplay: bool = False) -> StudyProtocol:
+def tiny_protocol(
+    *, washout_days: float = 0, autoplay: bool = False, readers: int = 2
+) -> StudyProtocol:
     """Return the protocol; with ``autoplay`` the film loops and the reader has no control."""
     shown = "autoplay = true" if autoplay else 'controls = ["slider", "play"]'
-    return parse_protocol(PROTOCOL.format(washout_days=washout_days, presentation=shown))
+    text = PROTOCOL.format(washout_days=washout_days, presentation=shown)
+    return parse_protocol(text.replace("readers = 2", f"readers = {readers}"))
 
 
-def make_tiny_study(root: Path, *, washout_days: float = 0, autoplay: bool = False) -> TinyStudy:
-    """Write a study whose accounts can sign in."""
+def make_tiny_study(
+    root: Path, *, washout_days: float = 0, autoplay: bool = False, readers: int = 2
+) -> TinyStudy:
+    """Write a study whose accounts can sign in: R1, R2 and so on, researcher, coordinator."""
     folder = StudyFolder(root)
-    protocol = tiny_protocol(washout_days=washout_days, autoplay=autoplay)
+    protocol = tiny_protocol(washout_days=washout_days, autoplay=autoplay, readers=readers)
+    names = [f"R{number + 1}" for number in range(readers)]
     write_case_set(folder.cases)
     write_archive(ExplanationArchive(folder.explanations), folder.cases)
     choices = [
         CaseChoice(case_id, FINDING, stratum=str(number)) for number, case_id in enumerate(CASE_IDS)
     ]
-    assignments = allocate(protocol, choices, 7, ["R1", "R2"], entropy=secrets.token_bytes(32))
+    assignments = allocate(protocol, choices, 7, names, entropy=secrets.token_bytes(32))
     write_displays(root, protocol, assignments)
     store = StudyStore.create(folder.database, protocol, assignments)
-    accept_all(quick_accounts(store), datetime.now(UTC))
+    accept_all(quick_accounts(store), datetime.now(UTC), names[2:])
     return TinyStudy(root, protocol)
 
 

@@ -146,9 +146,7 @@ def make_whole_study(root: Path, *, n_cases: int = 4, break_every: int = 0) -> T
     protocol = whole_protocol(n_cases, break_every)
     write_case_set(folder.cases, CASE_IDS, ABSENT)
     write_archive(ExplanationArchive(folder.explanations), folder.cases, CASE_IDS)
-    choices = [
-        CaseChoice(case_id, FINDING, str(case_id in ABSENT)) for case_id in _read(n_cases)
-    ]
+    choices = [CaseChoice(case_id, FINDING, str(case_id in ABSENT)) for case_id in _read(n_cases)]
     practice = [CaseChoice(CASE_IDS[-1], FINDING)]
     partners = sham_partners(choices, protocol.study.seed)
     assignments = allocate(

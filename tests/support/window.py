@@ -47,14 +47,15 @@ class Window:
 
 @dataclass
 class ReaderWindow(Window):
-    """One page of the signed-in reader R1."""
+    """One page of a signed-in reader."""
 
     study: TinyStudy = field(kw_only=True)
     url: str = field(kw_only=True)
+    reader_id: str = field(default="R1", kw_only=True)
 
     def desk(self) -> ReadingDesk:
         """The reader's desk, opened anew as another process would."""
-        return ReadingDesk(self.study.store(), "R1", utc_now)
+        return ReadingDesk(self.study.store(), self.reader_id, utc_now)
 
     def current(self) -> Assignment:
         """What the store says is read now."""
@@ -113,6 +114,10 @@ class ReaderWindow(Window):
         for key in keys:
             self.page.keyboard.press(key)
 
+    def go_on(self, button: str) -> None:
+        """Press Enter where it works the page's main button."""
+        go_on(self.page, button)
+
     def fits(self) -> bool:
         """Say whether everything is there without scrolling."""
         return bool(
@@ -132,17 +137,35 @@ class ReaderWindow(Window):
         return box["width"] / SCREEN["width"]
 
 
-def reader_context(browser: Browser, study: TinyStudy, url: str) -> BrowserContext:
-    """Return a browser profile in which R1 is signed in."""
+def stands_still(page: Page) -> None:
+    """Wait until the page's script has run."""
+    page.locator("[data-test-script-state=notRunning]").first.wait_for(state="attached")
+
+
+def go_on(page: Page, button: str) -> None:
+    """Press Enter where it works the page's main button, once the page listens for it."""
+    page.get_by_role("button", name=button).wait_for()
+    stands_still(page)
+    # The button has its key behind the frame that shows it.
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+    page.keyboard.press("Enter")
+
+
+def reader_context(
+    browser: Browser, study: TinyStudy, url: str, reader_id: str = "R1"
+) -> BrowserContext:
+    """Return a browser profile in which a reader is signed in."""
     context = browser.new_context(viewport=SCREEN)  # type: ignore[arg-type]
     context.set_default_timeout(20_000)
-    context.add_cookies([{"name": COOKIE, "value": study.login("R1"), "url": url}])
+    context.add_cookies([{"name": COOKIE, "value": study.login(reader_id), "url": url}])
     return context
 
 
-def reader_window(context: BrowserContext, study: TinyStudy, url: str) -> ReaderWindow:
+def reader_window(
+    context: BrowserContext, study: TinyStudy, url: str, reader_id: str = "R1"
+) -> ReaderWindow:
     """Open one more window of a profile."""
-    window = ReaderWindow(context.new_page(), study=study, url=url)
+    window = ReaderWindow(context.new_page(), study=study, url=url, reader_id=reader_id)
     window.listen()
     return window
 

@@ -143,7 +143,18 @@ def test_each_role_opens_its_own_pages_only(client: TestClient, sign_in: SignIn)
         sign_in(client, who)
         for page in PAGES:
             expected = 200 if page.role == role else 403
-            assert client.get(f"/{page.path}").status_code == expected, (role, page.path)
+            answer = client.get(f"/{page.path}", follow_redirects=True)
+            assert answer.status_code == expected, (role, page.path)
+
+
+def test_the_start_page_by_its_own_name_leads_to_the_start(
+    client: TestClient, sign_in: SignIn
+) -> None:
+    """Streamlit serves it at "/" alone, and would say that there is no such page."""
+    sign_in(client, "researcher")
+    answer = client.get("/explorer?case=c1&frame=2", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?case=c1&frame=2")
+    assert client.get("/").status_code == 200
 
 
 def test_readers_reach_no_media_no_uploads_and_no_metrics() -> None:

@@ -16,6 +16,7 @@ from study.accounts import Accounts
 from study.invitations import VALID_FOR
 from tests.pages.web.conftest import START, Clock, SignIn
 from tests.support.asgi import TestClient
+from tests.support.event_loop import run_alone
 from tests.support.tiny_study import PASSPHRASE
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -68,7 +69,7 @@ def test_no_way_of_writing_a_path_opens_it_to_a_reader(client, sign_in: SignIn, 
     sign_in(client, "R1")
     assert client.get(path).status_code in {403, 404}
     assert client.get("/progress/").status_code == 403
-    assert client.get("/worklist/").status_code == 200
+    assert client.get("/reading/").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "X"])
@@ -86,7 +87,7 @@ def test_head_is_answered_like_get_and_without_a_login_like_nothing(client, sign
     assert client.head("/worklist").status_code == 401
     assert client.head("/sign-in").status_code == 200
     sign_in(client, "R1")
-    assert client.head("/worklist").status_code == 200
+    assert client.head("/reading").status_code == 200
     assert client.head("/results").status_code == 403
 
 
@@ -163,10 +164,10 @@ def test_a_slow_or_broken_body_is_given_up() -> None:
 
     began = time.monotonic()
     with pytest.raises(BodyRefused) as slow:
-        anyio.run(body_of, never, 100, 0.05)
+        run_alone(lambda: body_of(never, 100, 0.05))
     assert slow.value.status == 408 and time.monotonic() - began < 5
     with pytest.raises(BodyRefused) as broken:
-        anyio.run(body_of, gone, 100)
+        run_alone(lambda: body_of(gone, 100))
     assert broken.value.status == 400
 
 
@@ -313,6 +314,6 @@ def test_a_queue_of_sign_ins_is_bounded(accounts: Accounts, clock: Clock) -> Non
                 tasks.start_soon(one)
         return found
 
-    found = anyio.run(many)
+    found = run_alone(many)
     assert (found.count("token"), found.count(None)) == (100, 30)
     assert most <= 2

@@ -8,6 +8,7 @@ import anyio
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from pages.web.sockets import RUN_AGAIN, WatchedSocket
+from tests.support.event_loop import run_alone
 
 
 class Page:
@@ -55,7 +56,7 @@ class Page:
                     await act()
                     tasks.cancel_scope.cancel()
 
-        anyio.run(both)
+        run_alone(both)
 
     @property
     def clicks(self) -> int:

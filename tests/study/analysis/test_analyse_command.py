@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from commands.analyse import command
 from study.analysis.estimate import AnalysisError
+from study.analysis.figures.catalogue import FIGURES
 
 ROWS = "reader,case,arm,rating\n" + "".join(
     f"{reader},{case},{arm},{1 + (case + (arm == 'B')) % 5}\n"
@@ -68,7 +69,7 @@ def test_figures_are_written_with_what_they_need(ratings, tmp_path):
     folder = tmp_path / "figures"
     run(ratings, "--figures", folder)
     pages = sorted(path.name for path in folder.glob("*.html"))
-    assert len(pages) == 4
+    assert len(pages) == len(FIGURES)
     assert "https://" not in (folder / pages[0]).read_text(encoding="utf-8").split("<body")[0]
     assert (folder / "plotly.min.js").stat().st_size > 1_000_000
 

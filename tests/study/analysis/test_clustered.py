@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.analysis.clustered import fit_clustered
 from study.analysis.estimate import AnalysisError
+from study.analysis.robust import fit_clustered
 
 
 def _clustered_data():

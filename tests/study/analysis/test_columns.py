@@ -229,3 +229,14 @@ def test_one_simulated_row_makes_the_table_simulated():
 
 def test_names_are_sorted_with_their_numbers_in_order():
     assert natural_order(["r10", "r2", "r1"]) == ("r1", "r2", "r10")
+
+
+def test_repeated_readings_are_set_apart_and_said():
+    rows = [("r1", "c1", "A", 3, "study", 1), ("r1", "c1", "A", 4, "repeat", 3)]
+    frame = pd.DataFrame(
+        rows, columns=["reader", "case_id", "condition", "value", "purpose", "session"]
+    )
+    ratings = canonicalise(frame)
+    assert ratings.frame["value"].tolist() == [3.0]
+    assert ratings.repeats["value"].tolist() == [4.0]
+    assert any("repeated readings" in note for note in ratings.notes)

@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 
 from study.analysis.estimate import AnalysisError
-from study.analysis.figures import (
-    all_figures,
-    condition_colour,
-    differences_by_finding,
-    differences_by_reader,
-    likert_distribution,
-    rating_against_iou,
-)
-from study.analysis.report import analyse
+from study.analysis.figures.catalogue import FIGURES, all_figures
+from study.analysis.figures.forest import differences_by_finding, differences_by_reader
+from study.analysis.figures.iou import rating_against_iou
+from study.analysis.figures.likert import likert_distribution
+from study.analysis.figures.style import condition_colour
+from study.analysis.report.analysis import analyse
 
 _spec = importlib.util.spec_from_file_location(
     "report_tables", Path(__file__).with_name("test_report.py")
@@ -121,7 +118,7 @@ def test_a_single_pair_and_equal_ratings_can_be_drawn():
         _tables.study_table().assign(value=3),
     ):
         table = table.assign(iou_m=0.2)
-        assert len(all_figures(analyse(table))) == 4
+        assert len(all_figures(analyse(table))) == len(FIGURES)
 
 
 def test_a_figure_of_an_unknown_item_is_refused(analysis):

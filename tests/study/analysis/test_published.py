@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from study.analysis.report import analyse
+from study.analysis.report.analysis import analyse
 from study.analysis.signed_rank import ZeroMethod, signed_rank
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "reference" / "gifsplanation"

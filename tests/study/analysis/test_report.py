@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from study.analysis.estimate import AnalysisError
-from study.analysis.report import analyse
+from study.analysis.report.analysis import analyse
 
 FINDINGS = ("Cardiomegaly", "Mass")
 

@@ -1,7 +1,7 @@
 // The list of keys, over the viewer.
 
 import { button, element } from "./dom";
-import { KEYS, MARKING, POINTER, type Action } from "./keys";
+import { ANSWERING, KEYS, MARKING, POINTER, type Action } from "./keys";
 
 export class Help {
   readonly box = element("div", "help");
@@ -22,12 +22,13 @@ export class Help {
     return !this.box.hidden;
   }
 
-  /** Show only what this view has. */
-  fill(has: (action: Action) => boolean): void {
+  /** Show only what this view has; questions stand beside a reading. */
+  fill(has: (action: Action) => boolean, questions: boolean): void {
     const lists = element("div", "help-lists");
     const keys = KEYS.filter((key) => has(key.action)).map((key) => [key.shown, key.help] as [string, string]);
     const half = Math.ceil(keys.length / 2);
-    lists.append(list("Keys", keys.slice(0, half)), list("", keys.slice(half)), list("Mouse", POINTER, "wide"), list("Marking", MARKING, "wide"));
+    lists.append(list("Films", keys.slice(0, half)), list("Films, too", keys.slice(half)), list("Mouse", POINTER, "wide"));
+    if (questions) lists.append(list("Questions", ANSWERING, "wide"), list("Marking", MARKING, "wide"));
     this.box.replaceChildren(element("h2", "", "Keys and mouse"), lists, this.close);
   }
 
@@ -44,7 +45,7 @@ export class Help {
 
 function list(title: string, rows: readonly (readonly [string, string])[], className = ""): HTMLElement {
   const part = element("section", className);
-  part.append(element("h3", "", title || "\u00a0"));
+  part.append(element("h3", "", title));
   const terms = element("dl");
   for (const [key, meaning] of rows) terms.append(element("dt", "", key), element("dd", "", meaning));
   part.append(terms);

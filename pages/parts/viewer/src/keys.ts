@@ -56,6 +56,15 @@ export const POINTER: readonly [string, string][] = [
   ["double-click", "this panel alone, or all"],
 ];
 
+// Keys of the form beside the viewer.
+export const ANSWERING: readonly [string, string][] = [
+  ["1 … 9", "answer the marked question; begin a number on a scale"],
+  ["Tab", "next control; with Shift the one before"],
+  ["N", "next text field; Esc leaves it"],
+  ["Enter", "next case, when all is answered"],
+  ["Ctrl Enter", "next case, from a text field"],
+];
+
 export const MARKING: readonly [string, string][] = [
   ["click or drag", "set a point or draw a box; drag it to move it"],
   ["arrow keys", "move the cross-hair, with Shift in small steps"],

@@ -129,7 +129,7 @@ export class Viewer {
     const { sliderRow, readings, tools } = this.controls;
     host.replaceChildren(this.screen.grid, sliderRow, ...readings, tools, this.message, this.live, this.help.box);
     host.dataset.state = "loading";
-    this.help.fill((action) => this.has(action));
+    this.help.fill((action) => this.has(action), Boolean(this.log));
     this.refresh();
   }
 
