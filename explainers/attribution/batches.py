@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -61,6 +61,74 @@ class WatchedLogits(Logits):
     def on(self, classifier: Classifier) -> WatchedLogits:
         """Return the logits of another classifier, watched in the same way."""
         return WatchedLogits(classifier, self.cancelled)
+
+
+class BatchedMethod:
+    """An attribution method that works in batches; implementations are frozen dataclasses.
+
+    They have the fields below and implement :meth:`_attribute`, or :meth:`_prepared` where the
+    method has to look at the classifier first, or to run on a copy of it.
+
+    Attributes
+    ----------
+    name
+        As in the registry.
+    differentiates
+        Whether the method needs gradients, which not every classifier has.
+    classifier
+        Whose logit is explained.
+    batch_size
+        Images per batch; no influence on the result.
+    """
+
+    name: ClassVar[str]
+    differentiates: ClassVar[bool] = True
+
+    classifier: Classifier
+    batch_size: int
+
+    def explain(
+        self,
+        images: Tensor,
+        goals: Sequence[Goal],
+        *,
+        on_progress: OnProgress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Sequence[Attribution]:
+        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
+
+        Returns
+        -------
+        sequence of Attribution
+            Maps at the resolution of the images, in the unit that the method states.
+
+        Raises
+        ------
+        ExplainerError
+            If images or goals are not what the classifier takes, or the classifier is not what the
+            method needs: differentiable, with layers of a kind, large enough.
+        """
+        classifier, method = self._prepared()
+        return attribute_in_batches(
+            method,
+            classifier,
+            images,
+            goals,
+            batch_size=self.batch_size,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            differentiates=self.differentiates,
+        )
+
+    def _prepared(self) -> tuple[Classifier, Method]:
+        """Return the network to run on and what to do on it; refuse what the method cannot."""
+        return self.classifier, self._attribute
+
+    def _attribute(
+        self, logits: Logits, images: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return values (n, 1, H, W) and errors (n,) of a batch; see :data:`Method`."""
+        raise NotImplementedError
 
 
 def attribute_in_batches(

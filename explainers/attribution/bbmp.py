@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,15 +11,13 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional
 
-from explainers.attribution.batches import attribute_in_batches, check_at_least
-from explainers.base import Cancelled, OnProgress
+from explainers.attribution.batches import BatchedMethod, check_at_least
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 
 @dataclass(frozen=True)
-class Bbmp:
+class Bbmp(BatchedMethod):
     """Black-box meaningful perturbation: a deletion mask found by gradient descent (Fong & Vedaldi
     2017, arXiv:1704.03296, Eqs. 3 and 5).
 
@@ -35,6 +32,9 @@ class Bbmp:
     fall below 0; a logit without such a floor rewards masks that drive it down by artefacts. In
     every iteration the image is moved a little against the mask, so that no single pixel is singled
     out.
+
+    Maps: d, in [0, 1], never negative: 1 where blurring takes evidence for the finding away, 0
+    where the image may stay as it is.
 
     Parameters
     ----------
@@ -85,38 +85,7 @@ class Bbmp:
             seed=self.seed,
         )
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            d, in [0, 1], never negative: 1 where blurring takes evidence for the finding away, 0
-            where the image may stay as it is.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, or it is not differentiable.
-        """
-        return attribute_in_batches(
-            self._optimise,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
-
-    def _optimise(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
         images = images.detach()
         blurred = _blurred(images, self.blur)
         chosen = targets[:, None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,17 +11,16 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from data.raster import resize
-from explainers.attribution.batches import attribute_in_batches
-from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.attribution.batches import BatchedMethod, Method
+from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits, device_of, left_as_found, module_of
-from explainers.record import Attribution, Goal
 
 _Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class GradCam:
+class GradCam(BatchedMethod):
     """ReLU(Σ over channels of (mean of ∂f/∂A) · A) at a convolutional layer A (Selvaraju et al.
     2017, arXiv:1610.02391, Eqs. 1 and 2).
 
@@ -34,6 +32,9 @@ class GradCam:
 
     The method hooks that layer. It does so on a copy of the classifier, so that another thread that
     uses the classifier at the same time is not disturbed.
+
+    Maps: values ≥ 0, in logits: the mean over the feature map's own positions estimates what
+    the map adds to the logit.
 
     Parameters
     ----------
@@ -59,28 +60,7 @@ class GradCam:
                 "the one before, and so on."
             )
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values ≥ 0, in logits: the mean over the feature map's own positions estimates what the
-            map adds to the logit.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, it has no convolution whose
-            output has rows and columns, or it is not differentiable behind it.
-        """
+    def _prepared(self) -> tuple[Classifier, Method]:
         classifier = copy.deepcopy(self.classifier)
         layer = feature_layer(classifier, self.stage)
 
@@ -92,15 +72,7 @@ class GradCam:
             rows, columns = images.shape[2:]
             return torch.from_numpy(resize(maps, (rows, columns)))[:, None], None
 
-        return attribute_in_batches(
-            weigh,
-            classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
+        return classifier, weigh
 
 
 def feature_layer(classifier: Classifier, stage: int = -1) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,21 +11,20 @@ from torch import Tensor
 
 from explainers.attribution.batches import (
     IMAGES_AT_ONCE,
-    attribute_in_batches,
+    BatchedMethod,
     check_at_least,
     check_brightness,
 )
 from explainers.attribution.seeding import seeded
-from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 _N_BASELINES = 11
 
 
 @dataclass(frozen=True)
-class GradientShap:
+class GradientShap(BatchedMethod):
     """Mean of (x − b) · ∂f/∂x at random points between random baselines b and x (Lundberg & Lee
     2017, arXiv:1705.07874; as expected gradients, Erion et al. 2021,
     doi:10.1038/s42256-021-00343-w).
@@ -34,6 +32,8 @@ class GradientShap:
     The baselines are uniform grey images: eleven levels evenly spaced between ``darkest`` and
     ``brightest``, drawn with equal chance. The attributions sum to f(x) − mean f(b), in logits, up
     to the error of sampling, which is kept as the ``method_error`` of each map.
+
+    Maps: values in logits; ``method_error`` is their sum minus (f(x) − mean f(b)).
 
     Parameters
     ----------
@@ -70,37 +70,7 @@ class GradientShap:
                 "exchange them."
             )
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values in logits; ``method_error`` is their sum minus (f(x) − mean f(b)).
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, or it is not differentiable.
-        """
-        return attribute_in_batches(
-            self._expect,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
-
-    def _expect(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         levels = torch.linspace(self.darkest, self.brightest, _N_BASELINES).to(images)
         baselines = levels.view(-1, 1, 1, 1).expand(-1, *images.shape[1:])  # (B, 1, H, W)
         shap = CaptumGradientShap(logits)

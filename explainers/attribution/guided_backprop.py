@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from captum.attr import GuidedBackprop as CaptumGuidedBackprop
 from torch import Tensor, nn
 
-from explainers.attribution.batches import attribute_in_batches
+from explainers.attribution.batches import BatchedMethod, Method
 from explainers.attribution.first_layer import shared_copy
-from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits, module_of
-from explainers.record import Attribution, Goal
 
 
 @dataclass(frozen=True)
-class GuidedBackprop:
+class GuidedBackprop(BatchedMethod):
     """∂f/∂x with negative gradients cut at every rectifier (Springenberg et al. 2014,
     arXiv:1412.6806).
 
     The method hooks the rectifiers. It does so on a copy of the classifier, so that another thread
     that uses the classifier at the same time is not disturbed.
+
+    Maps: values in logits per unit of brightness (black 0, white 1), signed.
 
     Parameters
     ----------
@@ -41,26 +41,7 @@ class GuidedBackprop:
     classifier: Classifier = field(repr=False)
     batch_size: int = field(default=8, repr=False)
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values in logits per unit of brightness (black 0, white 1), signed.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, or it has no ReLU layers.
-        """
+    def _prepared(self) -> tuple[Classifier, Method]:
         module = module_of(self.classifier)
         if module is None or not any(isinstance(layer, nn.ReLU) for layer in module.modules()):
             raise ExplainerError(
@@ -68,15 +49,7 @@ class GuidedBackprop:
                 "torch.nn.Module, or an object with one as its attribute 'module'. This "
                 f"{type(self.classifier).__name__} has none; leave out 'guided_backprop'."
             )
-        return attribute_in_batches(
-            _guided_gradients,
-            shared_copy(self.classifier),
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
+        return shared_copy(self.classifier), _guided_gradients
 
 
 def _guided_gradients(logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:

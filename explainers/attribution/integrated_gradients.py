@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,21 +10,19 @@ from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from torch import Tensor, nn
 
 from explainers.attribution.batches import (
-    attribute_in_batches,
+    BatchedMethod,
     check_at_least,
     check_brightness,
 )
 from explainers.attribution.first_layer import cut
-from explainers.base import Cancelled, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 _FIRST_STEPS = 16
 
 
 @dataclass(frozen=True)
-class IntegratedGradients:
+class IntegratedGradients(BatchedMethod):
     """(x − b) · mean of ∂f/∂x between b and x (Sundararajan et al. 2017, arXiv:1703.01365, Eq. 1).
 
     Where the classifier begins with a convolution, the gradients are averaged behind it and taken
@@ -33,6 +30,8 @@ class IntegratedGradients:
 
     The attributions sum to f(x) − f(b), in logits; by how much they miss it is kept as the
     ``method_error`` of each map.
+
+    Maps: values in logits; ``method_error`` is their sum minus f(x) − f(b).
 
     Parameters
     ----------
@@ -69,37 +68,7 @@ class IntegratedGradients:
         check_at_least(0, tolerance=self.tolerance)
         check_brightness(self.baseline)
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values in logits; ``method_error`` is their sum minus f(x) − f(b).
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes.
-        """
-        return attribute_in_batches(
-            self._integrate,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
-
-    def _integrate(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         baseline = torch.full_like(images[:1].detach(), self.baseline)
         with torch.no_grad():
             *ends, start = logits(torch.cat([images, baseline]))

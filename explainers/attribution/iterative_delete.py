@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,23 +10,24 @@ from captum.attr import Saliency
 from torch import Tensor
 
 from explainers.attribution.batches import (
-    attribute_in_batches,
+    BatchedMethod,
     check_at_least,
     check_brightness,
 )
-from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 
 @dataclass(frozen=True)
-class IterativeDelete:
+class IterativeDelete(BatchedMethod):
     """Mean of ∂f/∂x over rounds, each of which removes the pixels with the largest |∂f/∂x| (a
     baseline of Cohen et al. 2021, arXiv:2102.09475).
 
     Pixels are chosen by rank among those still there, the same number in every round. Gradients
     at removed pixels count as well. With one round it is the input gradient.
+
+    Maps: values in logits per unit of brightness (black 0, white 1), signed.
 
     Parameters
     ----------
@@ -60,37 +60,7 @@ class IterativeDelete:
                 f"The share of pixels removed per round is {self.share}; expected (0, 1]."
             )
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values in logits per unit of brightness (black 0, white 1), signed.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, or it is not differentiable.
-        """
-        return attribute_in_batches(
-            self._delete,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
-
-    def _delete(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
         saliency = Saliency(logits)
         current = images.detach()
         removed = torch.zeros_like(current, dtype=torch.bool).flatten(1)  # (n, H·W)

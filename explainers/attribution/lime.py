@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,15 +15,13 @@ from torch import Tensor
 
 from explainers.attribution.batches import (
     IMAGES_AT_ONCE,
-    attribute_in_batches,
+    BatchedMethod,
     check_at_least,
     check_brightness,
 )
 from explainers.attribution.seeding import seeded
-from explainers.base import Cancelled, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 _KERNEL_WIDTH = 0.25
 """Of the weights of samples, on the cosine distance of which superpixels they show; as published
@@ -32,13 +29,16 @@ with the method for images."""
 
 
 @dataclass(frozen=True)
-class Lime:
+class Lime(BatchedMethod):
     """Weight of every superpixel in a linear model of the logit (Ribeiro et al. 2016,
     doi:10.1145/2939672.2939778).
 
     Superpixels are found by SLIC. In every sample each of them is shown or covered with equal
     chance; a ridge regression, in which samples that show more count more, predicts the logit
     from what is shown. Needs predictions only, no gradients.
+
+    Maps: every pixel has the weight of its superpixel: the change of the logit, in logits, when
+    the superpixel is shown and not covered.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ class Lime:
     """
 
     name: ClassVar[str] = "lime"
+    differentiates: ClassVar[bool] = False
 
     classifier: Classifier = field(repr=False)
     n_samples: int = 500
@@ -74,39 +75,7 @@ class Lime:
         check_at_least(0, ridge=self.ridge, seed=self.seed)
         check_brightness(self.baseline)
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Every pixel has the weight of its superpixel: the change of the logit, in logits, when
-            the superpixel is shown and not covered.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes.
-        """
-        return attribute_in_batches(
-            self._fit,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            differentiates=False,
-        )
-
-    def _fit(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
         lime = CaptumLime(
             logits,
             interpretable_model=SkLearnRidge(alpha=self.ridge),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,23 +10,25 @@ from torch import Tensor
 
 from explainers.attribution.batches import (
     IMAGES_AT_ONCE,
-    attribute_in_batches,
+    BatchedMethod,
+    Method,
     check_at_least,
     check_brightness,
 )
-from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 
 @dataclass(frozen=True)
-class Occlusion:
+class Occlusion(BatchedMethod):
     """f(x) − f(x with a square covered), square by square (Zeiler & Fergus 2014,
     arXiv:1311.2901).
 
     A pixel under several squares has the mean of their values. Positive: covering it lowers the
     logit. Needs predictions only, no gradients.
+
+    Maps: values in logits per window, signed.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class Occlusion:
     """
 
     name: ClassVar[str] = "occlusion"
+    differentiates: ClassVar[bool] = False
 
     classifier: Classifier = field(repr=False)
     window: int = 8
@@ -61,44 +63,16 @@ class Occlusion:
                 "expected a stride of at most the window."
             )
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values in logits per window, signed.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, or a window is larger than them.
-        """
+    def _prepared(self) -> tuple[Classifier, Method]:
         if self.window > min(self.classifier.input_size):
             rows, columns = self.classifier.input_size
             raise ExplainerError(
                 f"A window of {self.window} px does not fit the classifier's images of {rows} × "
                 f"{columns} pixels; choose a smaller one."
             )
-        return attribute_in_batches(
-            self._occlude,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            differentiates=False,
-        )
+        return super()._prepared()
 
-    def _occlude(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
         found = CaptumOcclusion(logits).attribute(
             images,
             sliding_window_shapes=(1, self.window, self.window),

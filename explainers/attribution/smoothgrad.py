@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,22 +11,22 @@ from torch import Tensor
 
 from explainers.attribution.batches import (
     IMAGES_AT_ONCE,
-    attribute_in_batches,
+    BatchedMethod,
     check_at_least,
 )
 from explainers.attribution.seeding import seeded
-from explainers.base import Cancelled, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import Logits
-from explainers.record import Attribution, Goal
 
 
 @dataclass(frozen=True)
-class SmoothGrad:
+class SmoothGrad(BatchedMethod):
     """Mean of ∂f/∂x over copies of the image with Gaussian noise (Smilkov et al. 2017,
     arXiv:1706.03825).
 
     The sign is kept; the paper shows absolute values, of the mean as well.
+
+    Maps: values in logits per unit of brightness (black 0, white 1), signed.
 
     Parameters
     ----------
@@ -57,37 +56,7 @@ class SmoothGrad:
         check_at_least(1, n_samples=self.n_samples)
         check_at_least(0, noise=self.noise, seed=self.seed)
 
-    def explain(
-        self,
-        images: Tensor,
-        goals: Sequence[Goal],
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution]:
-        """Explain one goal per image of (N, 1, H, W) in [0, 1], as every explainer does.
-
-        Returns
-        -------
-        sequence of Attribution
-            Values in logits per unit of brightness (black 0, white 1), signed.
-
-        Raises
-        ------
-        ExplainerError
-            If images or goals are not what the classifier takes, or it is not differentiable.
-        """
-        return attribute_in_batches(
-            self._smooth,
-            self.classifier,
-            images,
-            goals,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-            cancelled=cancelled,
-        )
-
-    def _smooth(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
+    def _attribute(self, logits: Logits, images: Tensor, targets: Tensor) -> tuple[Tensor, None]:
         tunnel = NoiseTunnel(Saliency(logits))
         maps = []
         for image, target in zip(images.split(1), targets.tolist(), strict=True):
