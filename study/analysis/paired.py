@@ -16,7 +16,7 @@ from scipy import stats
 
 from study.analysis.estimate import AnalysisError, Estimate, Scope
 from study.analysis.groups import group_codes, group_means
-from study.analysis.robust import fit_clustered
+from study.analysis.means import mean_by_case, mean_over_readers
 
 
 class NoPairs(AnalysisError):
@@ -111,34 +111,13 @@ def mean_difference(
     ci_level
         In (0, 1).
     """
-    d = np.asarray(differences, dtype=float)
-    method = "mean of the differences, clustered by case (CR1), t with cases − 1 df"
-    _, n_clusters = group_codes(cases)
-    if n_clusters < 2:
-        return scope.estimate(
-            "mean difference",
-            d.mean(),
-            method=method,
-            note=f"Pairs of {n_clusters} case: an interval needs at least two cases.",
-        )
-    fit = fit_clustered(np.ones((len(d), 1)), d, cases)
-    p_value = fit.p_value([1.0])
-    if p_value is None or fit.standard_error([1.0]) < 1e-12:
-        return scope.estimate(
-            "mean difference",
-            d.mean(),
-            method=method,
-            note="Every case has the same difference: no variation, so no interval.",
-        )
-    _, low, high = fit.interval([1.0], ci_level)
-    return scope.estimate(
+    return mean_by_case(
+        differences,
+        cases,
+        scope,
         "mean difference",
-        d.mean(),
-        ci=(low, high),
         ci_level=ci_level,
-        p_value=p_value,
-        df=fit.df,
-        method=method,
+        of="mean of the differences",
     )
 
 
@@ -159,27 +138,8 @@ def mean_difference_over_readers(
     ci_level
         In (0, 1).
     """
-    means = group_means(differences, *group_codes(readers))  # (readers,)
-    quantity = "mean difference over readers"
-    method = "mean of the readers' means, t with readers − 1 df; cases held fixed"
-    n = len(means)
-    value = float(means.mean())
-    if n < 2:
-        note = "One reader: readers like them cannot be spoken for."
-        return scope.unavailable(quantity, method=method, note=note)
-    error = float(means.std(ddof=1)) / float(np.sqrt(n))
-    if error < 1e-12:
-        note = "Every reader has the same mean: no variation, so no interval."
-        return scope.estimate(quantity, value, method=method, note=note)
-    reach = float(stats.t.ppf(0.5 + ci_level / 2, n - 1)) * error
-    return scope.estimate(
-        quantity,
-        value,
-        ci=(value - reach, value + reach),
-        ci_level=ci_level,
-        p_value=float(2 * stats.t.sf(abs(value) / error, n - 1)),
-        df=n - 1,
-        method=method,
+    return mean_over_readers(
+        differences, readers, scope, "mean difference over readers", ci_level=ci_level
     )
 
 

@@ -12,13 +12,13 @@ from study.analysis.design.margins import at_margin, verdict
 from study.analysis.design.parts import (
     READING,
     check_level,
-    mean_by_case,
     need,
     rated_rows,
     scope_of,
     share_by_case,
 )
 from study.analysis.estimate import AnalysisError, Estimate, Population, Scope
+from study.analysis.means import mean_by_case
 from study.analysis.mrmc.summary import Mrmc, mrmc_of
 from study.analysis.proportions import PairedTable, mcnemar_test, tango_difference
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from study.analysis.design.parts import ALONE, scope_of, with_like_them
+from study.analysis.design.parts import scope_of
 from study.analysis.design.within import coefficient_of, intercepts_of
 from study.analysis.estimate import AnalysisError, Estimate
+from study.analysis.means import ALONE, with_like_them
 from study.analysis.mixed.fixed_design import fixed_design
 from study.analysis.mixed.linear import fit_lmm
 from study.analysis.mixed.random_effects import RandomTerm, random_term

@@ -12,15 +12,9 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.columns import natural_order
-from study.analysis.design.parts import (
-    READING,
-    check_level,
-    mean_by_case,
-    need,
-    scope_of,
-    share_by_case,
-)
+from study.analysis.design.parts import READING, check_level, need, scope_of, share_by_case
 from study.analysis.estimate import AnalysisError, Estimate
+from study.analysis.means import mean_by_case
 
 ALL_SESSIONS = "(all)"
 NO_REASON = "no reason given"

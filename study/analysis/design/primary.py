@@ -16,14 +16,9 @@ import pandas as pd
 from study.analysis.clustered_rank import cluster_sign_flip, datta_satten, rosner_glynn_lee
 from study.analysis.crossed_mean import crossed_mean_difference
 from study.analysis.design.linear import linear_effect
-from study.analysis.design.parts import (
-    between_readers,
-    check_level,
-    rated_rows,
-    scope_of,
-    with_like_them,
-)
+from study.analysis.design.parts import between_readers, check_level, rated_rows, scope_of
 from study.analysis.estimate import AnalysisError, Estimate, Population, Scope
+from study.analysis.means import with_like_them
 from study.analysis.ordinal.models import ordinal_models
 from study.analysis.ordinal.sensitivity import ordinal_sensitivity
 from study.analysis.paired import (

@@ -15,18 +15,11 @@ from scipy import stats
 
 from study.analysis.cells import NOT_GIVEN
 from study.analysis.design.margins import at_margin, ratio_at_margin
-from study.analysis.design.parts import (
-    READING,
-    check_level,
-    mean_by_case,
-    mean_over_readers,
-    need,
-    refuse_repeats,
-    scope_of,
-)
+from study.analysis.design.parts import READING, check_level, need, refuse_repeats, scope_of
 from study.analysis.estimate import AnalysisError, Estimate, Scope
 from study.analysis.gee import fit_gee
 from study.analysis.groups import group_codes, group_means
+from study.analysis.means import mean_by_case, mean_over_readers
 from study.analysis.mixed.fixed_design import fixed_design
 
 _RATES = "The analysis of false-positive rates"

@@ -25,15 +25,13 @@ from study.analysis.columns import natural_order
 from study.analysis.design.parts import (
     READING,
     check_level,
-    mean_by_case,
-    mean_over_readers,
     need,
     rated_rows,
     scope_of,
     share_by_case,
-    with_like_them,
 )
 from study.analysis.estimate import AnalysisError, Estimate
+from study.analysis.means import mean_by_case, mean_over_readers, with_like_them
 
 RatingMeans = Literal["the model is right", "the finding is present"]
 _PURPOSE = "The analysis of reliance"

@@ -17,17 +17,11 @@ import pandas as pd
 from study.analysis.design.calls import compare_calls
 from study.analysis.design.discrimination import discrimination
 from study.analysis.design.margins import at_margin, ratio_at_margin
-from study.analysis.design.parts import (
-    between_readers,
-    mean_by_case,
-    mean_over_readers,
-    rated_rows,
-    scope_of,
-    with_like_them,
-)
+from study.analysis.design.parts import between_readers, rated_rows, scope_of
 from study.analysis.design.primary import PrimaryResult
 from study.analysis.design.timing import reading_times
 from study.analysis.estimate import AnalysisError, Estimate, Population, Scope
+from study.analysis.means import mean_by_case, mean_over_readers, with_like_them
 from study.analysis.multiplicity import Gatekeeping
 from study.analysis.paired import NoPairs, paired_differences
 

@@ -11,17 +11,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from study.analysis.columns import natural_order
-from study.analysis.design.parts import (
-    READING,
-    between_readers,
-    check_level,
-    mean_by_case,
-    mean_over_readers,
-    rated_rows,
-    scope_of,
-    with_like_them,
-)
+from study.analysis.design.parts import READING, between_readers, check_level, rated_rows, scope_of
 from study.analysis.estimate import AnalysisError, Estimate
+from study.analysis.means import mean_by_case, mean_over_readers, with_like_them
 
 _PURPOSE = "The comparison with the sham"
 

@@ -13,20 +13,11 @@ import pandas as pd
 
 from study.analysis.columns import natural_order
 from study.analysis.design.linear import condition_slope
-from study.analysis.design.parts import (
-    ALONE,
-    READING,
-    check_level,
-    mean_by_case,
-    mean_over_readers,
-    need,
-    refuse_repeats,
-    scope_of,
-    with_like_them,
-)
+from study.analysis.design.parts import READING, check_level, need, refuse_repeats, scope_of
 from study.analysis.design.within import PER, intercepts_of, label_of
 from study.analysis.estimate import AnalysisError, Estimate, Scope
 from study.analysis.groups import group_codes, group_means
+from study.analysis.means import ALONE, mean_by_case, mean_over_readers, with_like_them
 from study.analysis.mixed.fixed_design import fixed_design
 from study.analysis.mixed.linear import LmmFit, fit_lmm
 from study.analysis.mixed.random_effects import RandomTerm
