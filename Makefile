@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 CASES ?= 48
 TORCH_INDEX ?=
+# Two processes, a file of tests in each, and one thread of PyTorch per process.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .PHONY: demo test slow check client format clean
@@ -19,7 +21,7 @@ demo: $(VENV)/.run
 	$(BIN)/counterlight demo --cases $(CASES) --port $(PORT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow --override-ini timeout=5400
@@ -29,7 +31,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy commands data explainers pages study app.py cli.py
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The browser's side (viewer and form); users of Counterlight need no Node.
 client:

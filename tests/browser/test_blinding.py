@@ -315,11 +315,7 @@ def test_the_search_finds_what_is_planted(
     ):
         context, reader = keyboard_reader(browser, study, url)
         name = to_first_reading(reader.desk(), {"confidence": 1, "trust": 1})
-        reader.page.goto(url)
-        reader.type("R1")
-        reader.press("Tab")
-        reader.type(PASSPHRASE)
-        reader.press("Enter")
+        reader.sign_in(PASSPHRASE)
         reader.go_on("Start session 1")
         reader.wait_for_case(name)
         Watched(reader, recorder).look()

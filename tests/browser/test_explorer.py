@@ -65,11 +65,11 @@ def test_scrubbing_asks_nothing_and_the_address_shows_the_same_again(
     link = page.url
     kept = parse_qs(urlsplit(link).query)
     assert kept["frame"] == [str(N_FRAMES - 1)] and kept["shown"] == ["decoded"]
-    page.goto(f"{link}&case=c0008")
+    page.goto(f"{link}&case=case-0008")
     viewer.wait_for()
     assert viewer.get_attribute("data-frame") == str(N_FRAMES - 1)
     assert viewer.get_attribute("data-mode") == "decoded"
-    assert page.get_by_role("combobox", name="Film").input_value() == "c0008"
+    assert page.get_by_role("combobox", name="Film").input_value() == "case-0008"
     page.wait_for_timeout(1000)
     assert parse_qs(urlsplit(page.url).query)["frame"] == [str(N_FRAMES - 1)]
     assert not window.problems

@@ -190,7 +190,7 @@ def test_unequal_numbers_of_frames_are_refused(study: TinyStudy) -> None:
 def test_a_missing_explanation_is_named(study: TinyStudy) -> None:
     archive = ExplanationArchive(study.folder.explanations)
     (archive.folder(CASE_IDS[2], FINDING, "latent_shift") / "record.json").unlink()
-    with pytest.raises(NotInArchive, match="c0009"):
+    with pytest.raises(NotInArchive, match="case-0009"):
         write_displays(study.root, study.protocol, CHOICES)
 
 

@@ -58,7 +58,7 @@ def test_a_link_reproduces_film_finding_classifiers_and_methods(
     open_page: OpenPage, networked: TinyStudy
 ) -> None:
     page = open_page("researcher")
-    page.query_params["case"] = "c0008"
+    page.query_params["case"] = "case-0008"
     page.query_params["second"] = "phantom-oracle"
     page.query_params["variant"] = "path"
     page.query_params["below"] = "3"
@@ -68,7 +68,7 @@ def test_a_link_reproduces_film_finding_classifiers_and_methods(
         other.query_params[name] = page.query_params[name]
     other.run()
     assert not other.exception
-    assert other.selectbox(key="case").value == "c0008"
+    assert other.selectbox(key="case").value == "case-0008"
     assert other.selectbox(key="second").value == "phantom-oracle"
     assert other.button_group(key="variant").value == "latent_shift_path"
     assert other.number_input(key="below").value == 3
@@ -94,7 +94,7 @@ def test_a_forged_link_shows_the_usual_view(
         page.query_params[name] = value
     page.run()
     assert not page.exception
-    assert page.selectbox(key="case").value == "c0007"
+    assert page.selectbox(key="case").value == "case-0007"
     assert page.selectbox(key="second").value == "none"
     assert "f(x), the film" in html_of(page)
 
@@ -114,7 +114,7 @@ def test_a_link_to_what_is_not_computed_yet_shows_the_film_and_no_error(
     page.user = dict(first.user)
     page.query_params["methods"] = ["LIME"]
     page.query_params["variant"] = "path"
-    page.query_params["case"] = "c0008"
+    page.query_params["case"] = "case-0008"
     page.run()
     assert not page.exception
     page.session_state["work"].stop()
@@ -164,6 +164,6 @@ def test_leaving_for_another_film_stops_what_was_being_computed(
     page = open_page("researcher")
     page.button_group(key="methods").set_value(["lime"]).run()
     work = page.session_state["work"]
-    page.selectbox(key="case").set_value("c0009").run()
+    page.selectbox(key="case").set_value("case-0009").run()
     assert work.wait(10) and page.session_state["work"] is not work
     page.session_state["work"].stop()

@@ -126,9 +126,9 @@ def test_the_results_are_empty_in_a_friendly_way_at_first(open_page, study) -> N
 def test_the_explorer_shows_an_archived_case(open_page, study) -> None:
     page = open_page("researcher")
     assert not page.exception
-    assert page.selectbox(key="case").value == "c0007"
+    assert page.selectbox(key="case").value == "case-0007"
     assert "f(x), the film" in html_of(page) and page.get("plotly_chart")
-    page.selectbox(key="case").set_value("c0008").run()
+    page.selectbox(key="case").set_value("case-0008").run()
     assert not page.exception
 
 

@@ -21,7 +21,7 @@ MOST_TABS: Final = 120
 _FOCUSED: Final = """() => {
     let at = document.activeElement;
     while (at && at.shadowRoot && at.shadowRoot.activeElement) at = at.shadowRoot.activeElement;
-    if (!at || at === document.body) return {name: '', role: '', tag: ''};
+    if (!at || at === document.body) return {name: '', role: '', tag: '', id: ''};
     const root = at.getRootNode();
     const said = ids => (ids || '').split(/\\s+/).filter(Boolean)
         .map(id => root.getElementById(id)?.textContent ?? '').join(' ');
@@ -157,8 +157,17 @@ class KeyboardReader:
         """Open the invitation and set a passphrase."""
         self.page.goto(self.url + path)
         self.page.get_by_role("heading", name="Your invitation").wait_for()
-        assert self.focused()["id"] == "passphrase"
+        self.wait_until(lambda: self.focused()["id"] == "passphrase")
         self.type(passphrase)
+        self.press("Tab")
+        self.type(passphrase)
+        self.press("Enter")
+
+    def sign_in(self, passphrase: str) -> None:
+        """Open the study and sign in; the name has the focus."""
+        self.page.goto(self.url)
+        self.wait_until(lambda: self.focused()["id"] == "name")
+        self.type(self.reader_id)
         self.press("Tab")
         self.type(passphrase)
         self.press("Enter")

@@ -40,7 +40,7 @@ PEOPLE: tuple[tuple[Role, str | None], ...] = (
     ("coordinator", None),
 )
 READER: Role = "reader"
-CASE_IDS = ("c0007", "c0008", "c0009")
+CASE_IDS = ("case-0007", "case-0008", "case-0009")
 SIDE_PX = 64
 MAP_PX = 16
 N_FRAMES = 5
