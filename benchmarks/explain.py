@@ -168,7 +168,7 @@ class Race:
         method = registry.create(
             "latent_shift",
             classifier=self.networks.classifier,
-            autoencoder=self.networks.autoencoder,
+            networks={"autoencoder": self.networks.autoencoder},
         )
         film = method.explain(self.images[index : index + 1], [self._goal(index)])[0]
         assert isinstance(film, Counterfactual)

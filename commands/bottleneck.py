@@ -77,7 +77,7 @@ def command(
         cases=cases,
         references=references,
         classifiers={label: classifier},
-        autoencoder=None,
+        networks={},
         oracle=None,
         methods=("latent_shift",),
         pairs=tuple(pairs),

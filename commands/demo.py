@@ -20,6 +20,7 @@ from commands.prepare import InvitationLink, prepare_study
 from commands.progress import progress_bar
 from commands.serve import serve
 from data.phantom.write import write_phantoms
+from explainers.networks import Networks
 from explainers.registry import names
 from study.accounts import Accounts
 from study.errors import StudyError
@@ -87,7 +88,7 @@ def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[InvitationLink, ...
         folder,
         protocol,
         classifier="phantom-classifier",
-        autoencoder="phantom-autoencoder",
+        networks=Networks(),
         choices=[case.choice for case in cases],
         practice=[case.choice for case in practice],
         check=lambda: check_predictions(folder, films),

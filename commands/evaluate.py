@@ -12,6 +12,7 @@ import click
 import pandas as pd
 
 from commands.explain import check_findings, choose_pairs
+from commands.networks import network_option
 from commands.progress import progress_bar
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
@@ -19,6 +20,7 @@ from explainers import registry
 from explainers.base import ExplainerError
 from explainers.evaluation.bench import BENCHES, Bench, Setting, create_bench, run_bench
 from explainers.evaluation.report import write_report
+from explainers.networks import Networks
 
 if TYPE_CHECKING:
     from explainers.classifiers.base import Classifier
@@ -47,7 +49,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     help="Shipped name, .safetensors file, module:factory or torchxrayvision:name@file; repeat it "
     "to compare several.",
 )
-@click.option("--autoencoder", "autoencoder_name", default="phantom-autoencoder", show_default=True)
+@network_option
 @click.option(
     "--oracle",
     "oracle_name",
@@ -80,7 +82,7 @@ def command(
     methods: str,
     out: Path,
     classifier_names: tuple[str, ...],
-    autoencoder_name: str,
+    networks: Networks,
     oracle_name: str | None,
     findings: str,
     limit: int | None,
@@ -108,7 +110,6 @@ def command(
 
     from explainers.classifiers.opening import open_classifier
     from explainers.evaluation.maps import map_names
-    from explainers.generators.opening import open_autoencoder
 
     map_names(names)  # unknown ones are refused before anything is computed
     torch.set_num_threads(threads)
@@ -119,7 +120,7 @@ def command(
         cases=cases,
         references=references,
         classifiers=classifiers,
-        autoencoder=open_autoencoder(autoencoder_name),
+        networks=networks,
         oracle=open_classifier(oracle_name) if oracle_name else None,
         methods=names,
         pairs=tuple(pairs),

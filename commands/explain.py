@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from commands.networks import network_option
 from commands.progress import progress_bar
 from data.csvfile import read_sheet
 from data.manifest import CaseSet
@@ -20,6 +21,7 @@ from explainers import registry
 from explainers.animation import ping_pong, write_gif, write_mp4, write_webp
 from explainers.archive import ExplanationArchive, finding_slug, write_table
 from explainers.base import ExplainerError
+from explainers.networks import Networks
 from explainers.record import Attribution, Counterfactual
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ Pair = tuple[str, str]
     help="Name of a shipped network, a .safetensors file, module:factory for your own, or "
     "torchxrayvision:<name>@<weights file>.",
 )
-@click.option("--autoencoder", "autoencoder_file", default="phantom-autoencoder", show_default=True)
+@network_option
 @click.option(
     "--target",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -90,7 +92,7 @@ def command(
     out: Path,
     findings: str,
     classifier_file: str,
-    autoencoder_file: str,
+    networks: Networks,
     target: float | None,
     batch: int,
     threads: int | None,
@@ -107,13 +109,13 @@ def command(
     import torch  # only now: a wrong name or folder is reported at once
 
     from explainers.classifiers.opening import open_classifier
-    from explainers.generators.opening import open_autoencoder
     from explainers.run import explain_cases, predict_cases
 
     if threads is not None:
         torch.set_num_threads(threads)
     classifier = open_classifier(classifier_file)
-    autoencoder = open_autoencoder(autoencoder_file) if registry.needs_autoencoder(chosen) else None
+    for role in registry.needed_networks(chosen):
+        networks[role]  # a wrong one is reported before anything is computed
     check_findings(findings, classifier.findings)
 
     with progress_bar("films", len(cases)) as advance:
@@ -128,7 +130,7 @@ def command(
             chosen,
             archive,
             classifier=classifier,
-            autoencoder=autoencoder,
+            networks=networks,
             target=target,
             batch_size=batch,
             on_progress=advance,

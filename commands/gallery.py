@@ -8,6 +8,7 @@ import click
 
 from commands.demo import demo_protocol
 from commands.demo_cases import DemoCase, read_case_list
+from commands.networks import network_option
 from commands.progress import progress_bar
 from data.case import slug
 from data.manifest import CaseSet
@@ -16,6 +17,7 @@ from data.reference import ReferenceSet
 from data.scratch import write_together
 from explainers import registry
 from explainers.archive import ExplanationArchive
+from explainers.networks import Networks
 from explainers.sheet import draw_gallery, write_sheet
 
 FILM_SIZE_PX = 512
@@ -38,14 +40,13 @@ PAGE = "gallery.md"
     help="Films and explanations; kept, so that an interrupted run goes on.",
 )
 @click.option("--classifier", default="phantom-classifier", show_default=True)
-@click.option("--autoencoder", default="phantom-autoencoder", show_default=True)
-def command(out: Path, work: Path, classifier: str, autoencoder: str) -> None:
+@network_option
+def command(out: Path, work: Path, classifier: str, networks: Networks) -> None:
     """Draw every method on one simulated film per finding, and write the page.
 
     The films are the true positives of the demo whose probability is the median of their finding.
     """
     from explainers.classifiers.opening import open_classifier
-    from explainers.generators.opening import open_autoencoder
     from explainers.run import explain_cases
 
     chosen = _median_cases(read_case_list(demo_protocol(240)))
@@ -67,7 +68,7 @@ def command(out: Path, work: Path, classifier: str, autoencoder: str) -> None:
             registry.names(),
             archive,
             classifier=open_classifier(classifier),
-            autoencoder=open_autoencoder(autoencoder),
+            networks=networks,
             batch_size=2,
             on_progress=advance,
         )

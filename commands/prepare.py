@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from commands.networks import network_option
 from commands.prepare_pictures import Readings, explain_readings, shown_methods
 from commands.progress import progress_bar
 from data.manifest import CASES_FILE, CaseSet
@@ -19,8 +20,8 @@ from data.scratch import replacing, scratch_folder
 from explainers.archive import ExplanationArchive
 from explainers.checkpoint import weights_path
 from explainers.classifiers.ours import OurClassifier, load_classifier
-from explainers.generators.autoencoder import OurAutoencoder, load_autoencoder
-from explainers.registry import create, names, needs_autoencoder
+from explainers.networks import Networks
+from explainers.registry import create, names, needed_networks
 from explainers.run import predict_cases
 from pages.parts.display import write_displays
 from study.accounts import Accounts
@@ -57,9 +58,9 @@ class InvitationLink:
 @click.option("--cases", "case_dir", required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--classifier", default="phantom-classifier", show_default=True)
-@click.option("--autoencoder", default="phantom-autoencoder", show_default=True)
+@network_option
 def command(
-    protocol_file: Path, case_dir: Path, out: Path, classifier: str, autoencoder: str
+    protocol_file: Path, case_dir: Path, out: Path, classifier: str, networks: Networks
 ) -> None:
     """Select cases, explain them, allocate the readings and freeze the study in OUT.
 
@@ -69,10 +70,10 @@ def command(
     protocol = load_protocol(protocol_file, known_methods=names())
     folder = StudyFolder(out)
     refuse_frozen(folder)
-    open_networks(protocol, ReferenceSet.open(case_dir), classifier, autoencoder)
+    open_networks(protocol, ReferenceSet.open(case_dir), classifier, networks)
     bring_cases(case_dir, folder)
     shutil.copyfile(protocol_file, folder.protocol)
-    prepare_study(folder, protocol, classifier=classifier, autoencoder=autoencoder, announce=_show)
+    prepare_study(folder, protocol, classifier=classifier, networks=networks, announce=_show)
     click.echo(f"Study ready. Open it with: counterlight serve {out}")
 
 
@@ -92,8 +93,8 @@ def refuse_frozen(folder: StudyFolder) -> None:
 
 
 def open_networks(
-    protocol: StudyProtocol, references: ReferenceSet, classifier: str, autoencoder: str
-) -> tuple[OurClassifier, OurAutoencoder | None]:
+    protocol: StudyProtocol, references: ReferenceSet, classifier: str, networks: Networks
+) -> OurClassifier:
     """Load what the protocol needs, and check that all speak of the same findings.
 
     Raises
@@ -115,10 +116,9 @@ def open_networks(
                 f"asks for; it knows {', '.join(known)}. Correct cases.findings in the protocol."
             )
     methods = shown_methods(protocol)
-    generator = load_autoencoder(autoencoder) if needs_autoencoder(methods) else None
     for name in methods:
-        create(name, classifier=network, autoencoder=generator)
-    return network, generator
+        create(name, classifier=network, networks=networks)
+    return network
 
 
 def prepare_study(
@@ -126,7 +126,7 @@ def prepare_study(
     protocol: StudyProtocol,
     *,
     classifier: str,
-    autoencoder: str,
+    networks: Networks,
     choices: Sequence[CaseChoice] | None = None,
     practice: Sequence[CaseChoice] | None = None,
     check: Callable[[], None] | None = None,
@@ -140,8 +140,10 @@ def prepare_study(
         The study's folder, with its case set in place.
     protocol
         The validated protocol.
-    classifier, autoencoder
+    classifier
         Name of a shipped network, or a safetensors file.
+    networks
+        Those beside it; the ones that the protocol's methods need are kept in the study.
     choices
         Cases to read; selected by the protocol's rule if not given.
     practice
@@ -164,10 +166,10 @@ def prepare_study(
     refuse_frozen(folder)
     cases, references = CaseSet.open(folder.cases), ReferenceSet.open(folder.cases)
     archive = ExplanationArchive(folder.explanations)
-    network, generator = open_networks(protocol, references, classifier, autoencoder)
+    network = open_networks(protocol, references, classifier, networks)
     _keep_network(classifier, folder.classifier)
-    if generator is not None:
-        _keep_network(autoencoder, folder.autoencoder)
+    for role in needed_networks(shown_methods(protocol)):
+        _keep_network(networks.texts[role], folder.network(role))
     with progress_bar("predictions") as advance:
         archive.save_predictions(predict_cases(cases, network, on_progress=advance))
     if check is not None:

@@ -19,7 +19,7 @@ from explainers.archive import ExplanationArchive
 from explainers.classifiers.ours import OurClassifier, save_classifier
 from explainers.parallel import explain_in_processes
 from explainers.randomised import randomised_classifier
-from explainers.registry import names, spec
+from explainers.registry import names, needed_networks, spec
 from explainers.run import Pair
 from pages.parts.display import Partners, randomised_archive
 from study.allocation import CaseChoice, sham_partners
@@ -129,7 +129,7 @@ def _explain(
             methods,
             archive.root,
             classifier=str(classifier),  # what is kept is what made the pictures
-            autoencoder=str(folder.autoencoder),
+            networks={role: str(folder.network(role)) for role in needed_networks(methods)},
             processes=os.cpu_count() or 1,
             on_progress=advance,
         )

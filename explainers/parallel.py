@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -21,8 +21,7 @@ from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.classifiers.opening import open_classifier
-from explainers.generators.base import Autoencoder
-from explainers.generators.opening import open_autoencoder
+from explainers.networks import Networks
 from explainers.run import MethodRun, Pair, RunReport, explain_cases
 
 
@@ -33,7 +32,7 @@ def explain_in_processes(
     archive_dir: Path,
     *,
     classifier: str,
-    autoencoder: str,
+    networks: Mapping[str, str],
     processes: int,
     target: float | None = None,
     batch_size: int = 8,
@@ -49,10 +48,10 @@ def explain_in_processes(
         (case_id, finding).
     methods
         Registered names.
-    classifier, autoencoder
-        Networks as :func:`explainers.classifiers.opening.open_classifier` and
-        :func:`explainers.generators.opening.open_autoencoder` take them; each process opens its
-        own. The autoencoder is opened only where a method needs one.
+    classifier, networks
+        What :func:`explainers.classifiers.opening.open_classifier` takes, and role to what
+        :func:`explainers.networks.open_network` takes; each process opens its own, and only those
+        that a method needs.
     processes
         Worker processes, at least 1.
     target
@@ -73,9 +72,10 @@ def explain_in_processes(
         As ``explain_cases``; also if a process was ended from outside.
     """
     wanted = tuple(dict.fromkeys(pairs))
-    needed = registry.needs_autoencoder(methods)
-    networks = (classifier, autoencoder if needed else "")
-    arguments = (cases_dir, tuple(methods), archive_dir, *networks, target)
+    for name in methods:
+        registry.spec(name)
+    texts = tuple(sorted(networks.items()))
+    arguments = (cases_dir, tuple(methods), archive_dir, classifier, texts, target)
     total, done, reports = len(wanted) * len(methods), 0, []
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context)
@@ -107,7 +107,7 @@ def _explain(
     methods: tuple[str, ...],
     archive_dir: Path,
     classifier: str,
-    autoencoder: str,
+    networks: tuple[tuple[str, str], ...],
     target: float | None,
 ) -> RunReport:
     """Do one task in a worker process."""
@@ -118,7 +118,7 @@ def _explain(
         methods,
         ExplanationArchive(archive_dir),
         classifier=_classifier(classifier),
-        autoencoder=_autoencoder(autoencoder) if autoencoder else None,
+        networks=_networks(networks),
         target=target,
         batch_size=len(pairs),
     )
@@ -135,8 +135,8 @@ def _classifier(text: str) -> Classifier:
 
 
 @functools.cache
-def _autoencoder(text: str) -> Autoencoder:
-    return open_autoencoder(text)
+def _networks(texts: tuple[tuple[str, str], ...]) -> Networks:
+    return Networks(dict(texts))
 
 
 def _merged(methods: Sequence[str], reports: Iterable[RunReport]) -> RunReport:

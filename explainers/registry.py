@@ -9,14 +9,14 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from explainers.base import Explainer, ExplainerError
+from explainers.networks import role
 from explainers.record import MAP_KINDS
 
 if TYPE_CHECKING:
     from explainers.classifiers.base import Classifier
-    from explainers.generators.base import Autoencoder
 
 Kind: TypeAlias = Literal["attribution", "counterfactual"]
 
@@ -46,7 +46,8 @@ class MethodSpec:
     kind
         Whether it returns maps or films.
     needs
-        Networks it takes, by the name of its argument.
+        Roles of the networks that it takes beside the classifier (:mod:`explainers.networks`);
+        its arguments have these names.
     parameters
         What can be set.
     """
@@ -79,21 +80,21 @@ _METHODS = (
         "Input gradients",
         "explainers.attribution.input_gradients:InputGradients",
         "attribution",
-        ("classifier",),
+        (),
     ),
     MethodSpec(
         "guided_backprop",
         "Guided backpropagation",
         "explainers.attribution.guided_backprop:GuidedBackprop",
         "attribution",
-        ("classifier",),
+        (),
     ),
     MethodSpec(
         "integrated_gradients",
         "Integrated gradients",
         "explainers.attribution.integrated_gradients:IntegratedGradients",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("n_steps", "int", 100, "Points between the baseline and the image."),
             ParameterSpec("baseline", "float", 0.0, "Brightness of the baseline; 0 is black."),
@@ -107,7 +108,7 @@ _METHODS = (
         "SmoothGrad",
         "explainers.attribution.smoothgrad:SmoothGrad",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("n_samples", "int", 32, "Noisy copies of the image."),
             ParameterSpec("noise", "float", 0.1, "Noise as a share of the range."),
@@ -119,7 +120,7 @@ _METHODS = (
         "Grad-CAM",
         "explainers.attribution.grad_cam:GradCam",
         "attribution",
-        ("classifier",),
+        (),
         (ParameterSpec("stage", "int", -1, "Size of the feature maps; -1 is the coarsest."),),
     ),
     MethodSpec(
@@ -127,7 +128,7 @@ _METHODS = (
         "Occlusion",
         "explainers.attribution.occlusion:Occlusion",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("window", "int", 8, "Side of the covering square in pixels."),
             ParameterSpec("stride", "int", 4, "Pixels from one square to the next."),
@@ -139,7 +140,7 @@ _METHODS = (
         "LIME",
         "explainers.attribution.lime:Lime",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("n_samples", "int", 500, "Images with covered superpixels."),
             ParameterSpec("n_segments", "int", 100, "Superpixels wanted."),
@@ -153,7 +154,7 @@ _METHODS = (
         "Gradient SHAP",
         "explainers.attribution.gradient_shap:GradientShap",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("n_samples", "int", 64, "Points between baselines and the image."),
             ParameterSpec("darkest", "float", 0.0, "Brightness of the darkest baseline."),
@@ -166,7 +167,7 @@ _METHODS = (
         "Iterative delete",
         "explainers.attribution.iterative_delete:IterativeDelete",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("n_rounds", "int", 20, "Gradients averaged."),
             ParameterSpec("share", "float", 0.02, "Share of the pixels removed in a round."),
@@ -178,7 +179,7 @@ _METHODS = (
         "BBMP mask",
         "explainers.attribution.bbmp:Bbmp",
         "attribution",
-        ("classifier",),
+        (),
         (
             ParameterSpec("mask_size", "int", 56, "Rows and columns of the mask's grid."),
             ParameterSpec("n_iterations", "int", 150, "Steps of the optimiser."),
@@ -195,7 +196,7 @@ _METHODS = (
         "Latent Shift, one-step",
         "explainers.counterfactual.latent_shift:LatentShift",
         "counterfactual",
-        ("classifier", "autoencoder"),
+        ("autoencoder",),
         _FILM_PARAMETERS,
     ),
     MethodSpec(
@@ -203,7 +204,7 @@ _METHODS = (
         "Latent Shift, path",
         "explainers.counterfactual.path:LatentShiftPath",
         "counterfactual",
-        ("classifier", "autoencoder"),
+        ("autoencoder",),
         (
             *_FILM_PARAMETERS,
             ParameterSpec("logit_step", "float", 0.5, "Change of the logit that a step aims at."),
@@ -215,7 +216,7 @@ _METHODS = (
         "Latent Shift, optimised",
         "explainers.counterfactual.optimised:LatentShiftOptimised",
         "counterfactual",
-        ("classifier", "autoencoder"),
+        ("autoencoder",),
         (
             *_FILM_PARAMETERS,
             ParameterSpec("smoothness", "float", 2.0, "Weight of the slopes of the change."),
@@ -255,16 +256,16 @@ def spec(name: str) -> MethodSpec:
     return _BY_NAME[name]
 
 
-def needs_autoencoder(methods: Iterable[str]) -> bool:
-    """Say whether any of the methods takes an autoencoder; raises as :func:`spec`."""
-    return any("autoencoder" in spec(name).needs for name in methods)
+def needed_networks(methods: Iterable[str]) -> tuple[str, ...]:
+    """Return the roles of the networks that methods take, each once; raises as :func:`spec`."""
+    return tuple(dict.fromkeys(each for name in methods for each in spec(name).needs))
 
 
 def create(
     name: str,
     *,
     classifier: Classifier,
-    autoencoder: Autoencoder | None = None,
+    networks: Mapping[str, Any] = MappingProxyType({}),
     batch_size: int | None = None,
     **parameters: float,
 ) -> Explainer:
@@ -274,8 +275,10 @@ def create(
     ----------
     name
         One of :func:`names`.
-    classifier, autoencoder
-        Networks; the autoencoder only for methods that need one.
+    classifier
+        What is explained.
+    networks
+        Role to network; those that the method needs are taken.
     batch_size
         Images per pass; no influence on the result.
     **parameters
@@ -285,18 +288,19 @@ def create(
     ------
     ExplainerError
         If the method or a parameter is unknown, a value is of the wrong type or out of range, or
-        the autoencoder is missing.
+        a network is missing.
     """
     method = spec(name)
     _check_parameters(method, parameters)
     arguments: dict[str, object] = {"classifier": classifier, **parameters}
-    if "autoencoder" in method.needs:
-        if autoencoder is None:
+    for name_of_role in method.needs:
+        if name_of_role not in networks:
+            missing = role(name_of_role)
             raise ExplainerError(
-                f"{method.title} needs an autoencoder; train one with `counterlight train "
-                "autoencoder`, or leave the method out."
+                f"{method.title} needs {missing.title}; make one with `{missing.command}`, or "
+                "leave the method out."
             )
-        arguments["autoencoder"] = autoencoder
+        arguments[name_of_role] = networks[name_of_role]
     if batch_size is not None:
         arguments["batch_size"] = batch_size
     module, _, class_name = method.target.partition(":")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from explainers.base import Cancelled, Explainer, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.counterfactual.wanted import check_targets
 from explainers.differentiation import device_of, predict, stop_if
-from explainers.generators.base import Autoencoder
+from explainers.networks import digests
 from explainers.record import Attribution, Counterfactual, Goal, Prediction, Provenance
 
 Pair = tuple[str, str]
@@ -111,7 +113,7 @@ def explain_cases(
     archive: ExplanationArchive,
     *,
     classifier: Classifier,
-    autoencoder: Autoencoder | None = None,
+    networks: Mapping[str, Any] = MappingProxyType({}),
     parameters: Parameters | None = None,
     target: float | None = None,
     batch_size: int = 8,
@@ -135,8 +137,10 @@ def explain_cases(
         Registered names; all are checked before anything is computed.
     archive
         Where the results go.
-    classifier, autoencoder
-        Networks; the autoencoder only where a method needs one.
+    classifier
+        What is explained.
+    networks
+        Role to network, for the methods that take one beside the classifier.
     parameters
         Parameters that differ from the defaults, by method.
     target
@@ -163,8 +167,8 @@ def explain_cases(
     _check_findings(wanted, classifier)
     if target is not None:
         check_targets([Goal(finding, target=target) for _, finding in wanted])
-    explainers = _create(methods, classifier, autoencoder, parameters, batch_size)
-    run = _Run(cases, archive, classifier, autoencoder, target, clock, now)
+    explainers = _create(methods, classifier, networks, parameters, batch_size)
+    run = _Run(cases, archive, classifier, networks, target, clock, now)
     total, done = len(wanted) * len(explainers), 0
     reports = []
     for name, explainer in explainers.items():
@@ -190,7 +194,7 @@ def explain_image(
     methods: Sequence[str],
     *,
     classifier: Classifier,
-    autoencoder: Autoencoder | None = None,
+    networks: Mapping[str, Any] = MappingProxyType({}),
     parameters: Parameters | None = None,
     target: float | None = None,
     cancelled: Cancelled | None = None,
@@ -214,7 +218,7 @@ def explain_image(
     ExplainerError
         If a method, parameter or finding is unknown, a network is missing, or the image holds NaN.
     """
-    explainers = _create(methods, classifier, autoencoder, parameters, 1)
+    explainers = _create(methods, classifier, networks, parameters, 1)
     images = _tensor([image], classifier)
     found = {}
     for name, explainer in explainers.items():
@@ -264,7 +268,7 @@ class _Run:
     cases: CaseSet
     archive: ExplanationArchive
     classifier: Classifier
-    autoencoder: Autoencoder | None
+    networks: Mapping[str, Any]
     target: float | None
     clock: Callable[[], float]
     now: Callable[[], datetime]
@@ -296,8 +300,7 @@ class _Run:
         self, pair: Pair, explainer: Explainer, seconds: float, created: str
     ) -> Provenance:
         weights = {"classifier": self.classifier.weights_digest}
-        if self.autoencoder is not None and "autoencoder" in registry.spec(explainer.name).needs:
-            weights["autoencoder"] = self.autoencoder.weights_digest
+        weights |= digests(self.networks, registry.spec(explainer.name).needs)
         parameters = repr(explainer)
         if self.target is not None and registry.spec(explainer.name).kind == "counterfactual":
             parameters += f", target={self.target!r}"
@@ -326,7 +329,7 @@ def _version() -> str:
 def _create(
     methods: Sequence[str],
     classifier: Classifier,
-    autoencoder: Autoencoder | None,
+    networks: Mapping[str, Any],
     parameters: Parameters | None,
     batch_size: int,
 ) -> dict[str, Explainer]:
@@ -342,7 +345,7 @@ def _create(
         name: registry.create(
             name,
             classifier=classifier,
-            autoencoder=autoencoder,
+            networks=networks,
             batch_size=batch_size,
             **chosen.get(name, {}),
         )

@@ -40,10 +40,9 @@ class StudyFolder:
         """A copy of the classifier that the study explains."""
         return self.root / "networks" / "classifier.safetensors"
 
-    @property
-    def autoencoder(self) -> Path:
-        """A copy of the autoencoder; only there if the protocol shows counterfactuals."""
-        return self.root / "networks" / "autoencoder.safetensors"
+    def network(self, role: str) -> Path:
+        """Return where a copy of a network beside the classifier lies, if a method needs one."""
+        return self.root / "networks" / f"{role}.safetensors"
 
     @property
     def displays(self) -> Path:

@@ -14,15 +14,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeAlias,
+    cast,
+    runtime_checkable,
+)
 
 import pandas as pd
 
 from data.manifest import CaseSet, sha256_of
 from data.reference import REFERENCE_FILE, ReferenceSet
-from explainers.archive import write_table
+from explainers import registry
+from explainers.archive import split_map_name, write_table
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.differentiation import stop_if
+from explainers.networks import digests
 from explainers.run import Pair
 
 if TYPE_CHECKING:
@@ -59,8 +70,8 @@ class Setting:
         Reference standard, or ``None`` where the case set has none.
     classifiers
         Label to network; each is measured by itself.
-    autoencoder
-        For methods that need one, or ``None``.
+    networks
+        Role to network, for methods that take one beside the classifier.
     oracle
         An independent classifier that no generator saw, or ``None``.
     methods
@@ -76,12 +87,23 @@ class Setting:
     cases: CaseSet
     references: ReferenceSet | None
     classifiers: Mapping[str, Classifier]
-    autoencoder: Autoencoder | None
+    networks: Mapping[str, Any]
     oracle: Classifier | None
     methods: tuple[str, ...]
     pairs: tuple[Pair, ...]
     seed: int
     explanations: Path
+
+    @property
+    def autoencoder(self) -> Autoencoder | None:
+        """The autoencoder, for benches that measure what it does by itself."""
+        found: Autoencoder | None = self.networks.get("autoencoder")
+        return found
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the digests of the autoencoder and of what else the methods take."""
+        needed = registry.needed_networks(split_map_name(name)[0] for name in self.methods)
+        return digests(self.networks, dict.fromkeys(("autoencoder", *needed)))
 
     def patients(self) -> Mapping[str, str]:
         """Case to patient; a case without a reference standard is its own patient."""
@@ -105,7 +127,7 @@ class Setting:
         return {
             "methods": list(self.methods),
             "classifiers": {name: each.weights_digest for name, each in self.classifiers.items()},
-            "autoencoder": getattr(self.autoencoder, "weights_digest", None),
+            "networks": dict(self.digests()),
             "oracle": getattr(self.oracle, "weights_digest", None),
             "seed": self.seed,
         }
@@ -262,8 +284,9 @@ def _kept(path: Path) -> pd.DataFrame:
 
 def _is_unsaved(setting: Setting, label: str) -> bool:
     """Say whether a network has no digest: what was measured with it cannot be told apart."""
-    networks = (setting.classifiers[label], setting.autoencoder, setting.oracle)
-    return any(each is not None and not each.weights_digest for each in networks)
+    judges = (setting.classifiers[label], setting.oracle)
+    unsaved = any(each is not None and not each.weights_digest for each in judges)
+    return unsaved or "" in setting.digests().values()
 
 
 def _fixed(bench: Bench, setting: Setting) -> Mapping[str, object]:

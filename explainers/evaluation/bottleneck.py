@@ -223,7 +223,10 @@ def choose_examples(pairs: Sequence[Pair], n_examples: int) -> list[Pair]:
 
 def _explainer(classifier: Classifier, candidate: Candidate) -> Explainer:
     return registry.create(
-        METHOD, classifier=classifier, autoencoder=candidate.autoencoder, batch_size=_BATCH
+        METHOD,
+        classifier=classifier,
+        networks={"autoencoder": candidate.autoencoder},
+        batch_size=_BATCH,
     )
 
 

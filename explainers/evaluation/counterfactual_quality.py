@@ -185,7 +185,7 @@ class CounterfactualQuality:
             explainer = registry.create(
                 method,
                 classifier=classifier,
-                autoencoder=setting.autoencoder,
+                networks=setting.networks,
                 batch_size=_BATCH,
             )
             measured = method_cells(

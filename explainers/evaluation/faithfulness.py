@@ -151,9 +151,7 @@ class Faithfulness:
         rows = self._orders(subject, RANDOM, zero)
         rows += subject.rows(ZERO, "infidelity", self._infidelities(subject, ZERO, zero))
         for name in names:
-            maps_of = partial(
-                compute_maps, name, classifier=classifier, autoencoder=setting.autoencoder
-            )
+            maps_of = partial(compute_maps, name, classifier=classifier, networks=setting.networks)
             maps = maps_of(films, subject.findings)
             rows += self._orders(subject, name, maps)
             rows += subject.rows(name, "infidelity", self._infidelities(subject, name, maps))

@@ -127,7 +127,7 @@ class LocalisationBench:
             tuple(dict.fromkeys(split_map_name(name)[0] for name in names)),
             archive,
             classifier=setting.classifiers[classifier_label],
-            autoencoder=setting.autoencoder,
+            networks=setting.networks,
         )
         for pair, mask in usable.items():
             around = _regions(setting, references, pair[0], mask)

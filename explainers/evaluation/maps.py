@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,6 @@ from explainers.archive import split_map_name
 from explainers.base import Cancelled, ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import device_of, predict
-from explainers.generators.base import Autoencoder
 from explainers.record import Attribution, Goal, MapKind
 
 DEFAULT_KIND: MapKind = "max"
@@ -94,7 +95,7 @@ def compute_maps(
     findings: Sequence[str],
     *,
     classifier: Classifier,
-    autoencoder: Autoencoder | None = None,
+    networks: Mapping[str, Any] = MappingProxyType({}),
     cancelled: Cancelled | None = None,
 ) -> NDArray[np.float32]:
     """Explain one finding per film and return the maps.
@@ -117,7 +118,7 @@ def compute_maps(
         As the method does.
     """
     method, kind = split_map_name(name)
-    explainer = registry.create(method, classifier=classifier, autoencoder=autoencoder)
+    explainer = registry.create(method, classifier=classifier, networks=networks)
     goals = [Goal(finding) for finding in findings]
     found = []
     for each in explainer.explain(as_tensor(films, classifier), goals, cancelled=cancelled):

@@ -147,9 +147,7 @@ def _maps(
     classifier: Classifier,
     setting: Setting,
 ) -> NDArray[np.float32]:
-    return compute_maps(
-        name, films, findings, classifier=classifier, autoencoder=setting.autoencoder
-    )
+    return compute_maps(name, films, findings, classifier=classifier, networks=setting.networks)
 
 
 def layer_names(summary: pd.DataFrame) -> Mapping[float, str]:

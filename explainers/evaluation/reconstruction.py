@@ -82,7 +82,7 @@ class Reconstruction:
         """
         if setting.autoencoder is None:
             raise ExplainerError(
-                "Reconstruction needs an autoencoder; name one with --autoencoder."
+                "Reconstruction needs an autoencoder; name one with --network autoencoder=WEIGHTS."
             )
         if not pairs:
             return pd.DataFrame(columns=list(COLUMNS))

@@ -158,9 +158,7 @@ def _maps(
     classifier: Classifier,
     setting: Setting,
 ) -> NDArray[np.float32]:
-    return compute_maps(
-        name, films, findings, classifier=classifier, autoencoder=setting.autoencoder
-    )
+    return compute_maps(name, films, findings, classifier=classifier, networks=setting.networks)
 
 
 def _pixel_mm(setting: Setting, case_ids: Sequence[str], classifier: Classifier) -> list[float]:

@@ -244,7 +244,7 @@ def _explain(
     autoencoder: Autoencoder,
 ) -> Sequence[Attribution | Counterfactual]:
     explainer = registry.create(
-        split_map_name(name)[0], classifier=classifier, autoencoder=autoencoder
+        split_map_name(name)[0], classifier=classifier, networks={"autoencoder": autoencoder}
     )
     moves = registry.spec(split_map_name(name)[0]).kind == "counterfactual"
     goals = [

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from data.raster import resize
 from explainers.archive import ExplanationArchive
 from explainers.base import Cancelled, ExplainerError, OnProgress
+from explainers.networks import role
 from explainers.record import MAP_KINDS, Attribution, Counterfactual, Goal
-from explainers.registry import create, needs_autoencoder, spec
+from explainers.registry import create, spec
 from explainers.residual import residual_frames
 from pages.exploring.networks import Network, computing, load
 from pages.exploring.request import (
@@ -179,16 +180,16 @@ def _explain(
 
     from explainers.run import predict_image
 
-    classifier, autoencoder = load(network)
+    classifier, networks = load(network)
     if task.finding not in classifier.findings:
         raise ExplainerError(
             f"{network.title} does not know {task.finding!r}; it predicts "
             f"{', '.join(classifier.findings)}."
         )
-    if autoencoder is None and needs_autoencoder([task.method]):
+    for missing in (role(name) for name in spec(task.method).needs if name not in networks):
         raise ExplainerError(
-            f"{spec(task.method).title} needs an autoencoder for {network.title}, and there is "
-            "none for its image size; train one with `counterlight train autoencoder`."
+            f"{spec(task.method).title} needs {missing.title} for {network.title}, and there is "
+            f"none for its image size; make one with `{missing.command}`."
         )
     range_ = task.range
     goal = Goal(task.finding)
@@ -203,7 +204,7 @@ def _explain(
     explainer = create(
         task.method,
         classifier=classifier,
-        autoencoder=autoencoder,
+        networks=networks,
         batch_size=1,
         **(range_.parameters() if range_ is not None else {}),
     )

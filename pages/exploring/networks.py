@@ -11,17 +11,17 @@ import hashlib
 import json
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from explainers.base import ExplainerError
+from explainers.networks import ROLES, open_network
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
     from explainers.classifiers.base import Classifier
-    from explainers.generators.base import Autoencoder
 
 SHIPPED: Final = Path(__file__).parents[2] / "explainers" / "weights"
 STUDY: Final = "study"
@@ -31,7 +31,7 @@ _LONGEST_HEADER: Final = 10_000_000
 
 @dataclass(frozen=True)
 class Network:
-    """A classifier that can be chosen, with the autoencoder that goes with it.
+    """A classifier that can be chosen, with the networks that go with it.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Network:
         What it predicts; empty if its file is missing.
     size
         Rows and columns of its images; ``None`` if its file is missing.
-    autoencoder
-        Weights of an autoencoder for images of that size, or ``None``.
+    others
+        Role to weights of a network for images of that size, where there is one.
     digest
         SHA-256 of the weights file; empty if it is missing.
     """
@@ -56,7 +56,7 @@ class Network:
     path: Path
     findings: tuple[str, ...]
     size: tuple[int, int] | None
-    autoencoder: Path | None
+    others: Mapping[str, Path]
     digest: str
 
     @property
@@ -70,13 +70,14 @@ def available(folder: StudyFolder, shipped: Path = SHIPPED) -> tuple[Network, ..
 
     A shipped classifier of which the study's own is a copy is not listed a second time.
     """
-    autoencoders = [folder.autoencoder, *_weights(shipped)]
-    own = _network(STUDY, "the study's own", folder.classifier, autoencoders)
+    kept = folder.classifier.parent
+    beside = [*_weights(kept), *_weights(shipped)]
+    own = _network(STUDY, "the study's own", folder.classifier, beside)
     if own is None:
-        own = Network(STUDY, "the study's own", folder.classifier, (), None, None, "")
+        own = Network(STUDY, "the study's own", folder.classifier, (), None, {}, "")
     found, seen = [own], {own.digest}
-    for path in (*_weights(folder.classifier.parent), *_weights(shipped)):
-        other = _network(path.stem, path.stem, path, autoencoders)
+    for path in beside:
+        other = _network(path.stem, path.stem, path, beside)
         if other is None or path == folder.classifier:
             continue
         if other.digest in seen:
@@ -89,8 +90,8 @@ def available(folder: StudyFolder, shipped: Path = SHIPPED) -> tuple[Network, ..
     return tuple(found)
 
 
-def load(network: Network) -> tuple[Classifier, Autoencoder | None]:
-    """Load a network and its autoencoder; each file once, until it changes.
+def load(network: Network) -> tuple[Classifier, Mapping[str, Any]]:
+    """Load a classifier and, when first asked for, what goes with it; each file once.
 
     Raises
     ------
@@ -102,11 +103,7 @@ def load(network: Network) -> tuple[Classifier, Autoencoder | None]:
             "This study keeps no network, so nothing can be computed with its own classifier. "
             "Choose a shipped classifier, or prepare the study again."
         )
-    generator = network.autoencoder
-    return (
-        _load_classifier(network.path, _stamp(network.path)),
-        _load_autoencoder(generator, _stamp(generator)) if generator is not None else None,
-    )
+    return _load_classifier(network.path, _stamp(network.path)), _Beside(network.others)
 
 
 @functools.cache
@@ -122,27 +119,42 @@ def _load_classifier(path: Path, _stamp: tuple[int, int]) -> Classifier:
     return open_classifier(str(path))
 
 
-@functools.lru_cache(maxsize=4)
-def _load_autoencoder(path: Path, _stamp: tuple[int, int]) -> Autoencoder:
-    from explainers.generators.opening import open_autoencoder
+class _Beside(Mapping[str, Any]):
+    """Networks by role, loaded when first asked for."""
 
-    return open_autoencoder(str(path))
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self._paths = paths
+
+    def __getitem__(self, role: str) -> Any:
+        path = self._paths[role]
+        return _load_network(role, path, _stamp(path))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
-def _network(name: str, title: str, path: Path, autoencoders: list[Path]) -> Network | None:
+@functools.lru_cache(maxsize=8)
+def _load_network(role: str, path: Path, _stamp: tuple[int, int]) -> Any:
+    return open_network(role, str(path))
+
+
+def _network(name: str, title: str, path: Path, beside: list[Path]) -> Network | None:
     """Describe a file, or return ``None`` where it is no classifier of ours."""
     header = _described(path)
     if header.get("kind") != "classifier":
         return None
     size = _size(header)
-    fitting = [
-        each
-        for each in autoencoders
-        if (other := _described(each)).get("kind") == "autoencoder" and _size(other) == size
-    ]
+    others: dict[str, Path] = {}
+    for role in ROLES.values():
+        for each in beside:
+            described = _described(each)
+            if described.get("kind") == role.kind and _size(described) == size:
+                others.setdefault(role.name, each)
     findings = tuple(str(each) for each in header.get("findings", ()))
-    chosen = fitting[0] if fitting else None
-    return Network(name, title, path, findings, size, chosen, _digest(path, _stamp(path)))
+    return Network(name, title, path, findings, size, others, _digest(path, _stamp(path)))
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -64,7 +64,9 @@ def looked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     study = make_whole_study(root / "study", n_cases=2)
     accept(study)
     for source, target in zip(
-        write_networks(root), (study.folder.classifier, study.folder.autoencoder), strict=True
+        write_networks(root),
+        (study.folder.classifier, study.folder.network("autoencoder")),
+        strict=True,
     ):
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)

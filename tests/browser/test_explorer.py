@@ -26,7 +26,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
     made = make_tiny_study(root / "study")
     made.folder.classifier.parent.mkdir(parents=True, exist_ok=True)
     for source, target in zip(
-        write_networks(root), (made.folder.classifier, made.folder.autoencoder), strict=True
+        write_networks(root),
+        (made.folder.classifier, made.folder.network("autoencoder")),
+        strict=True,
     ):
         source.rename(target)
     return made

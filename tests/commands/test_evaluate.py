@@ -22,7 +22,7 @@ def material(tmp_path_factory):
 
 def call(material, bench, out, *options):
     cases, classifier, autoencoder = material
-    networks = ["--classifier", classifier, "--autoencoder", autoencoder]
+    networks = ["--classifier", classifier, "--network", f"autoencoder={autoencoder}"]
     options = ("--methods", "input_gradients,latent_shift", *options)
     if "--findings" not in options:
         options = ("--findings", "Mass", *options)

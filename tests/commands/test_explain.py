@@ -31,7 +31,7 @@ def material(tmp_path_factory):
 
 def call(material, out, *options):
     cases, classifier, autoencoder = material
-    networks = ["--classifier", str(classifier), "--autoencoder", str(autoencoder)]
+    networks = ["--classifier", str(classifier), "--network", f"autoencoder={autoencoder}"]
     arguments = [str(cases), "--out", str(out), *networks, *options]
     return CliRunner().invoke(command, arguments, catch_exceptions=False)
 

@@ -19,7 +19,7 @@ from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError
 from explainers.checkpoint import file_digest
 from explainers.classifiers.ours import load_classifier
-from explainers.generators.autoencoder import load_autoencoder
+from explainers.networks import Networks
 from explainers.run import explain_cases
 from pages.parts.display import randomised_archive
 from pages.parts.display_files import display_folder, read_record
@@ -56,10 +56,11 @@ def folder(tmp_path: Path) -> StudyFolder:
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explain in this process: starting others takes longer than explaining tiny films."""
 
-    def explain(cases_dir, pairs, methods, archive_dir, *, classifier, autoencoder, **_):
+    def explain(cases_dir, pairs, methods, archive_dir, *, classifier, networks, **_):
         return explain_cases(
             CaseSet.open(cases_dir), pairs, methods, ExplanationArchive(archive_dir),
-            classifier=load_classifier(classifier), autoencoder=load_autoencoder(autoencoder),
+            classifier=load_classifier(classifier),
+            networks=Networks(networks),
         )  # fmt: skip
 
     monkeypatch.setattr("commands.prepare_pictures.explain_in_processes", explain)
@@ -74,7 +75,8 @@ def networks(tmp_path: Path) -> tuple[str, str]:
 def prepare(folder: StudyFolder, networks: tuple[str, str], announce=None):
     classifier, autoencoder = networks
     return prepare_study(
-        folder, protocol_for("Mass"), classifier=classifier, autoencoder=autoencoder,
+        folder, protocol_for("Mass"), classifier=classifier,
+        networks=Networks({"autoencoder": autoencoder}),
         choices=CHOICES, announce=announce,
     )  # fmt: skip
 
@@ -130,9 +132,10 @@ def test_a_classifier_with_other_findings_is_refused(folder, networks, monkeypat
 def test_a_missing_autoencoder_is_said_before_anything_is_computed(folder, networks):
     references = ReferenceSet.open(folder.cases)
     protocol = protocol_for("Mass", method="latent_shift-max")
+    nowhere = Networks({"autoencoder": "nowhere"})
     with pytest.raises(ExplainerError, match="No network at 'nowhere'"):
-        open_networks(protocol, references, networks[0], "nowhere")
-    assert open_networks(protocol_for("Mass"), references, networks[0], "nowhere")[1] is None
+        open_networks(protocol, references, networks[0], nowhere)
+    open_networks(protocol_for("Mass"), references, networks[0], nowhere)  # maps need none
 
 
 def test_a_study_begun_with_other_cases_is_not_mixed_with_new_ones(folder, tmp_path):
@@ -182,7 +185,7 @@ def sham_protocol(sham: str, *, practised: bool = False) -> StudyProtocol:
 
 def prepared(folder: StudyFolder, networks: tuple[str, str], protocol: StudyProtocol, **cases):
     prepare_study(
-        folder, protocol, classifier=networks[0], autoencoder=networks[1],
+        folder, protocol, classifier=networks[0], networks=Networks({"autoencoder": networks[1]}),
         choices=CHOICES, **cases,
     )  # fmt: skip
     store = StudyStore.open(folder.database)

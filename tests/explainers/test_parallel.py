@@ -35,9 +35,9 @@ def test_two_processes_give_what_one_gives_and_keep_it(material, tmp_path):
         METHODS,
         alone,
         classifier=load_classifier(classifier),
-        autoencoder=load_autoencoder(autoencoder),
+        networks={"autoencoder": load_autoencoder(autoencoder)},
     )
-    options = {"classifier": classifier, "autoencoder": autoencoder, "processes": 2}
+    options = {"classifier": classifier, "networks": {"autoencoder": autoencoder}, "processes": 2}
     seen = []
     report = explain_in_processes(
         cases,
@@ -71,6 +71,6 @@ def test_an_error_in_a_process_arrives_as_its_own_sentence(material, tmp_path):
             ("input_gradients",),
             tmp_path,
             classifier=classifier,
-            autoencoder="",
+            networks={},
             processes=1,
         )

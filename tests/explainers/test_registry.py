@@ -70,7 +70,10 @@ def test_the_declared_parameters_are_those_of_the_class(name):
 @pytest.mark.parametrize("name", registry.names())
 def test_every_method_can_be_created_and_is_an_explainer(name):
     made = registry.create(
-        name, classifier=LinearClassifier(), autoencoder=LinearAutoencoder(), batch_size=3
+        name,
+        classifier=LinearClassifier(),
+        networks={"autoencoder": LinearAutoencoder()},
+        batch_size=3,
     )
     assert isinstance(made, Explainer)
     assert made.batch_size == 3
@@ -80,7 +83,10 @@ def test_every_method_can_be_created_and_is_an_explainer(name):
 
 def test_the_repr_states_how_a_picture_was_made():
     made = registry.create(
-        "latent_shift", classifier=LinearClassifier(), autoencoder=LinearAutoencoder(), fall=0.5
+        "latent_shift",
+        classifier=LinearClassifier(),
+        networks={"autoencoder": LinearAutoencoder()},
+        fall=0.5,
     )
     assert repr(made) == (
         "LatentShift(fall=0.5, rise=0.05, frames_below=15, frames_above=5, limit=0.9)"

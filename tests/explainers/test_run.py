@@ -28,7 +28,10 @@ METHODS = ("input_gradients", "guided_backprop", "integrated_gradients", "latent
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
     files = write_networks(tmp_path_factory.mktemp("networks"))
-    return {"classifier": load_classifier(files[0]), "autoencoder": load_autoencoder(files[1])}
+    return {
+        "classifier": load_classifier(files[0]),
+        "networks": {"autoencoder": load_autoencoder(files[1])},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,8 @@ def archive(tmp_path):
     return ExplanationArchive(tmp_path / "explanations")
 
 
-def run(cases, archive, networks, pairs=PAIRS, methods=METHODS, **options):
-    return explain_cases(cases, pairs, methods, archive, **{**networks, **options})
+def run(cases, archive, opened, pairs=PAIRS, methods=METHODS, **options):
+    return explain_cases(cases, pairs, methods, archive, **{**opened, **options})
 
 
 def test_every_method_explains_our_networks_and_is_archived(cases, archive, networks):
@@ -82,7 +85,8 @@ def test_provenance_names_film_networks_parameters_and_time(cases, archive, netw
     assert found.created == "2025-03-01T12:00:00+00:00"
     assert found.seconds == pytest.approx(1 / 3)
     assert dict(found.weights_digest) == {
-        role: network.weights_digest for role, network in networks.items()
+        "classifier": networks["classifier"].weights_digest,
+        "autoencoder": networks["networks"]["autoencoder"].weights_digest,
     }
     assert (
         "autoencoder" not in archive.provenance("c0002", "Mass", "input_gradients").weights_digest
@@ -128,7 +132,7 @@ def test_other_parameters_or_weights_are_computed_again(cases, archive, networks
 
 def test_networks_that_were_never_saved_are_never_taken_for_the_same(cases, archive, networks):
     classifier = load_classifier_copy(networks["classifier"])
-    options = {"classifier": classifier, "autoencoder": None}
+    options = {"classifier": classifier}
     for _ in range(2):
         report = run(cases, archive, options, methods=["input_gradients"])
         assert report.methods[0].n_computed == 3
@@ -170,7 +174,7 @@ def test_a_film_that_changed_since_the_import_stops_the_run(tmp_path, archive, n
     [
         ({"methods": ["gradcam"]}, "Unknown method 'gradcam'"),
         ({"pairs": [("c0001", "Cold")]}, "'Cold', which the classifier does not know"),
-        ({"autoencoder": None}, "needs an autoencoder"),
+        ({"networks": {}}, "needs an autoencoder"),
         ({"parameters": {"latent_shift": {"speed": 1}}}, "no parameter 'speed'"),
         (
             {"methods": ["input_gradients"], "parameters": {"latent_shift": {}}},

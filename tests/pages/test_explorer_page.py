@@ -27,7 +27,7 @@ def networked(study: TinyStudy, tmp_path: Path) -> TinyStudy:
     folder = study.folder
     folder.classifier.parent.mkdir(parents=True, exist_ok=True)
     for number, source in enumerate(write_networks(tmp_path)):
-        source.rename((folder.classifier, folder.autoencoder)[number])
+        source.rename((folder.classifier, folder.network("autoencoder"))[number])
     return study
 
 

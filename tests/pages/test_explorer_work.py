@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> StudyFolder:
     made.classifier.parent.mkdir(parents=True)
     classifier, autoencoder = write_networks(tmp_path)
     classifier.rename(made.classifier)
-    autoencoder.rename(made.autoencoder)
+    autoencoder.rename(made.network("autoencoder"))
     return made
 
 
@@ -68,10 +68,12 @@ def test_the_studys_own_network_comes_first_and_its_shipped_twin_is_not_listed_a
     shipped.mkdir()
     (shipped / "twin.safetensors").write_bytes(folder.classifier.read_bytes())
     (shipped / "notes.safetensors").write_bytes(b"no network")
-    (shipped / "coder.safetensors").write_bytes(folder.autoencoder.read_bytes())
+    (shipped / "coder.safetensors").write_bytes(folder.network("autoencoder").read_bytes())
     (own,) = available(folder, shipped)
     assert own.name == "study" and "twin" in own.title
-    assert own.findings == ("Mass", "Lung Opacity") and own.autoencoder == folder.autoencoder
+    assert own.findings == ("Mass", "Lung Opacity") and own.others["autoencoder"] == folder.network(
+        "autoencoder"
+    )
 
 
 def test_a_study_without_networks_says_so_only_when_something_is_computed(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_films_and_maps_are_computed_by_the_network_that_was_chosen(folder: Stud
 
 def test_what_cannot_be_computed_is_said_and_the_rest_is_there(folder: StudyFolder) -> None:
     own = request_of(folder).networks[0]
-    alone = Network(**{**vars(own), "autoencoder": None})
+    alone = Network(**{**vars(own), "others": {}})
     request = Request(film(), "Mass", (alone,), ("input_gradients",), "latent_shift", FilmRange())
     found = explained(request, alone, done(request))
     assert found.film is None and "input_gradients" in found.maps

@@ -67,7 +67,7 @@ def setting_of(
         cases=cases,
         references=ReferenceSet.open(cases.root),
         classifiers={LABEL: classifier},
-        autoencoder=autoencoder,
+        networks={} if autoencoder is None else {"autoencoder": autoencoder},
         oracle=None,
         methods=methods,
         pairs=PAIRS,

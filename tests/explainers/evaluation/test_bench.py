@@ -118,7 +118,7 @@ def other_weights(seed):
         {"methods": ("guided_backprop",)},
         {"classifiers": {LABEL: other_weights(5)}},
         {"classifiers": {"another name": Linear()}},
-        {"autoencoder": Identity()},
+        {"networks": {"autoencoder": Identity()}},
         {"oracle": other_weights(6)},
         {"pairs": (*PAIRS[:1], ("c0002", "Mass"))},
         {"references": None},

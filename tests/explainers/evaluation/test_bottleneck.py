@@ -35,9 +35,9 @@ def setting(tmp_path_factory):
     classifier_file, autoencoder_file = write_networks(folder)
     references = ReferenceSet.open(folder / "cases")
     classifiers = {"f": load_classifier(classifier_file)}
-    narrow = load_autoencoder(autoencoder_file)
+    networks = {"autoencoder": load_autoencoder(autoencoder_file)}
     return Setting(
-        cases, references, classifiers, narrow, None, (), tuple(PAIRS), 0, folder / "explanations"
+        cases, references, classifiers, networks, None, (), tuple(PAIRS), 0, folder / "explanations"
     )
 
 

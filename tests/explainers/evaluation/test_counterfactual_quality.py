@@ -311,7 +311,7 @@ def test_the_bench_measures_a_case_set_and_draws_its_report(tmp_path):
         cases=cases,
         references=ReferenceSet.open(tmp_path / "cases"),
         classifiers={"f": load_classifier(classifier_file)},
-        autoencoder=load_autoencoder(autoencoder_file),
+        networks={"autoencoder": load_autoencoder(autoencoder_file)},
         oracle=None,
         methods=("latent_shift-max", "latent_shift-mean", "input_gradients"),
         pairs=pairs,
@@ -330,7 +330,7 @@ def test_the_bench_measures_a_case_set_and_draws_its_report(tmp_path):
     page = next(path for path in written if path.suffix == ".html").read_text("utf-8")
     assert "Quality of counterfactuals" in page
     with pytest.raises(ExplainerError, match="need an autoencoder"):
-        bench.measure(replace(setting, autoencoder=None), "f", pairs)
+        bench.measure(replace(setting, networks={}), "f", pairs)
 
 
 def rows_of(cells_by_method):
