@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import click
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A command that has not been imported yet.
-
-    Parameters
-    ----------
-    module
-        Module whose ``command`` carries it out. It is imported when the command is called, so
-        that ``--help`` and the statistics start without torch.
-    summary
-        What ``counterlight --help`` says of it.
-    """
-
-    module: str
-    summary: str
-
+from commands.lazy import Entry, LazyGroup
 
 _REFUSALS = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EISDIR, errno.ENOTDIR,
@@ -38,48 +20,45 @@ COMMANDS: Mapping[str, Entry] = {
     "analyse": Entry("commands.analyse", "Statistics of a long table of ratings."),
     "audit": Entry("commands.audit", "Verify the hash chain of a study's record."),
     "bottleneck": Entry("commands.bottleneck", "Autoencoders of several sizes, compared."),
+    "class-agreement": Entry(
+        "commands.class_agreement", "How often a structure/class generator draws what it should."
+    ),
     "confounding": Entry("commands.confounding", "What the shape of the films gives away."),
     "demo": Entry("commands.demo", "Prepare and serve the embedded study of simulated films."),
+    "digits": Entry("commands.digits", "Visual rationales of handwritten digits, 9 to 4."),
     "evaluate": Entry("commands.evaluate", "How good explanations are, by six benches."),
     "explain": Entry("commands.explain", "Predictions and explanations of a case set."),
     "export": Entry("commands.export", "Ratings, assignments and codebook of a study."),
+    "factors": Entry("commands.factors", "Style dimensions that move a classifier."),
     "gallery": Entry("commands.gallery", "The page of the documentation with every method."),
     "import": Entry("commands.importing", "Films and reference standard into a case set."),
+    "import-stylegan2": Entry(
+        "commands.import_stylegan2", "Weights of a StyleGAN2-ADA generator of yours."
+    ),
     "phantom": Entry("commands.phantom", "Simulated radiographs as a case set."),
     "plant": Entry("commands.plant", "Simulated findings blended into real normal films."),
     "power": Entry("commands.power", "How many readers and cases a study needs."),
     "prepare": Entry("commands.prepare", "Select, explain, allocate and freeze a study."),
+    "rationale-figure": Entry(
+        "commands.rationale_figure", "Five explanations of one film, side by side."
+    ),
     "report": Entry("commands.report", "Results of a study: page, tables, figures, checklist."),
+    "review": Entry("commands.review", "Clinical review: experts judge what dimensions change."),
     "screenshots": Entry("commands.screenshots", "The screenshots of the documentation."),
     "select-demo": Entry("commands.select_demo", "Search the films of the demo study."),
     "serve": Entry("commands.serve", "Open a prepared study in the browser."),
     "shortcut": Entry("commands.shortcut", "Which methods show a planted shortcut."),
     "simulate": Entry("commands.simulate", "Let simulated readers finish a study."),
-    "train": Entry("commands.train", "Train a classifier or an autoencoder."),
+    "train": Entry("commands.train", "Train a network, or measure one."),
+    "translation": Entry(
+        "commands.translation", "Images carried to the other side: the paper's tables."
+    ),
 }
 
 
-class LazyGroup(click.Group):
-    """A command group that imports a command's module when the command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all commands, sorted."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command called ``cmd_name``; ``None`` if there is no such command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="counterlight")
 def cli() -> None:
     """Reader studies of explanations: from image files to a p-value."""

@@ -25,9 +25,10 @@ from explainers.classifiers.ours import load_classifier
 from explainers.generators.stylegan2 import Generator, to_brightness
 from explainers.stylespace.ranges import style_ranges
 from explainers.stylespace.selection import Aggregation, selected
-from explainers.stylespace.sweep import Sweep, sweep
+from explainers.stylespace.sweep import Mode, Sweep, sweep
 from explainers.training.stylegan2 import load_generator
 
+MODES: tuple[Mode, ...] = ("screened", "exhaustive", "naive")
 AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "share", "max")
 
 
@@ -52,6 +53,17 @@ def timed(work: Callable[[], Sweep]) -> tuple[Sweep, float]:
     began = time.perf_counter()
     result = work()
     return result, time.perf_counter() - began
+
+
+def joined(sweeps: list[Sweep]) -> Sweep:
+    """Put sweeps of single films together."""
+    first = sweeps[0]
+    return Sweep(
+        np.concatenate([each.changes for each in sweeps]),
+        np.concatenate([each.probabilities for each in sweeps]),
+        first.findings,
+        first.mode,
+    )
 
 
 def recall(whole: Sweep, part: Sweep, aggregation: Aggregation) -> tuple[int, int]:
@@ -80,26 +92,29 @@ def main() -> None:
     generator, classifier = load_generator(given.generator), load_classifier(given.classifier)
     ranges = style_ranges(generator, n_samples=given.samples)
     films = sure_films(generator, classifier, given.films, given.seed)
-    seconds: dict[str, float] = {}
-    made: dict[str, Sweep] = {}
-    for mode, n in (
-        ("screened", given.films),
-        ("exhaustive", given.films),
-        ("naive", given.naive_films),
-    ):
-        with tqdm(total=n, desc=mode) as bar:
-            made[mode], spent = timed(
-                lambda mode=mode, n=n, bar=bar: sweep(  # type: ignore[misc]
-                    generator,
-                    classifier,
-                    films[:n],
-                    ranges,
-                    mode=mode,
-                    caution=given.caution,
-                    on_progress=lambda done, total: bar.update(done - bar.n),
+    parts: dict[str, list[Sweep]] = {mode: [] for mode in MODES}
+    spent = dict.fromkeys(MODES, 0.0)
+    with tqdm(total=given.films * 2 + given.naive_films, unit="sweeps") as bar:
+        for number in range(given.films):  # in turn, so that a busy machine is busy for all
+            for mode in MODES:
+                if mode == "naive" and number >= given.naive_films:
+                    continue
+                one, took = timed(
+                    lambda mode=mode, number=number: sweep(  # type: ignore[misc]
+                        generator,
+                        classifier,
+                        films[number : number + 1],
+                        ranges,
+                        mode=mode,
+                        caution=given.caution,
+                    )
                 )
-            )
-        seconds[mode] = spent / n
+                parts[mode].append(one)
+                if number < given.naive_films:  # ratios are of the films that all ways swept
+                    spent[mode] += took
+                bar.update()
+    seconds = {mode: spent[mode] / given.naive_films for mode in MODES}
+    made = {mode: joined(of) for mode, of in parts.items()}
     whole, naive, part = made["exhaustive"], made["naive"], made["screened"]
     error = float(np.abs(whole.changes[: given.naive_films] - naive.changes).max())
     print(f"{generator.n_styles} dimensions, {given.films} films, {given.samples} samples")

@@ -16,7 +16,9 @@ from commands.demo_cases import (
     read_case_list,
     read_practice_list,
 )
-from commands.prepare import InvitationLink, prepare_study
+from commands.demo_factors import keep_demo_factors
+from commands.demo_review import prepare_demo_review
+from commands.prepare import InvitationLink, prepare_study, refuse_frozen
 from commands.progress import progress_bar
 from commands.serve import serve
 from data.phantom.write import write_phantoms
@@ -44,16 +46,29 @@ SIZES = ("48", "240")
     type=click.Path(file_okay=False, path_type=Path),
     help="Further case set for the explorer; may be repeated (`serve --cases`).",
 )
+@click.option(
+    "--review",
+    is_flag=True,
+    help="The clinical review of the shipped factors instead, in var/demo-review; give it another "
+    "--port to run beside the demo.",
+)
 def command(
-    n_cases: str, out: Path | None, port: int, serves: bool, more_cases: tuple[Path, ...]
+    n_cases: str,
+    out: Path | None,
+    port: int,
+    serves: bool,
+    more_cases: tuple[Path, ...],
+    review: bool,
 ) -> None:
     """Prepare the demo study of simulated films once, then serve it.
 
     Everything in it is simulated. An interrupted preparation goes on where it stopped.
     """
-    folder = StudyFolder(out or Path("var") / ("demo" if n_cases == "48" else f"demo-{n_cases}"))
+    name = "demo-review" if review else "demo" if n_cases == "48" else f"demo-{n_cases}"
+    folder = StudyFolder(out or Path("var") / name)
     if not folder.database.exists():
-        keep_links(folder, prepare_demo(folder, int(n_cases)))
+        prepared = review_links(folder) if review else prepare_demo(folder, int(n_cases))
+        keep_links(folder, prepared)
     for line in invitation_lines(folder, f"http://localhost:{port}", datetime.now(UTC)):
         click.echo(line)
     if serves:
@@ -63,11 +78,14 @@ def command(
 def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[InvitationLink, ...]:
     """Render the shipped case list, check it, explain it and freeze the demo study.
 
+    The factors page gets the shipped factor set, if there is one, and its first films.
+
     Raises
     ------
     StudyError
         If a film is no longer the true or false positive that the list says it is.
     """
+    refuse_frozen(folder)
     protocol = demo_protocol(n_cases)
     cases = read_case_list(protocol)
     practice = read_practice_list(protocol, len(cases))
@@ -84,6 +102,7 @@ def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[InvitationLink, ...
             on_progress=advance,
             parameters=[film.parameters() for film in films],
         )
+    keep_demo_factors(folder)
     return prepare_study(
         folder,
         protocol,
@@ -93,6 +112,12 @@ def prepare_demo(folder: StudyFolder, n_cases: int) -> tuple[InvitationLink, ...
         practice=[case.choice for case in practice],
         check=lambda: check_predictions(folder, films),
     )
+
+
+def review_links(folder: StudyFolder) -> tuple[InvitationLink, ...]:
+    """Prepare the demo's clinical review on the true positives of its list; return its links."""
+    films = [case for case in read_case_list(demo_protocol(int(SIZES[0]))) if case.present]
+    return prepare_demo_review(folder, films)
 
 
 def demo_protocol(n_cases: int) -> StudyProtocol:

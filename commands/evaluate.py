@@ -17,6 +17,7 @@ from commands.progress import progress_bar
 from data.manifest import CaseSet
 from data.reference import REFERENCE_FILE, ReferenceSet
 from explainers import registry
+from explainers.archive import split_map_name
 from explainers.base import ExplainerError
 from explainers.evaluation.bench import BENCHES, Bench, Setting, create_bench, run_bench
 from explainers.evaluation.report import write_report
@@ -103,7 +104,8 @@ def command(
     )
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
     if all_maps:
-        names = tuple(each for name in names for each in registry.spec(name).map_names())
+        # a method without maps stays, and is refused by name below
+        names = tuple(m for name in names for m in registry.spec(name).map_names() or (name,))
     cases = CaseSet.open(cases_dir)
     references = ReferenceSet.open(cases_dir) if (cases_dir / REFERENCE_FILE).is_file() else None
     import torch  # only now: a wrong name or folder is reported at once
@@ -112,6 +114,8 @@ def command(
     from explainers.evaluation.maps import map_names
 
     map_names(names)  # unknown ones are refused before anything is computed
+    for role in registry.needed_networks(split_map_name(name)[0] for name in names):
+        networks[role]  # and so is a network that is not there
     torch.set_num_threads(threads)
     labels = classifier_labels(classifier_names)
     classifiers = {label: open_classifier(name) for label, name in labels.items()}

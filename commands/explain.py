@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -22,7 +22,7 @@ from explainers.animation import ping_pong, write_gif, write_mp4, write_webp
 from explainers.archive import ExplanationArchive, finding_slug, write_table
 from explainers.base import ExplainerError
 from explainers.networks import Networks
-from explainers.record import Attribution, Counterfactual
+from explainers.record import Counterfactual, Explanation
 
 if TYPE_CHECKING:
     from explainers.run import RunReport
@@ -47,7 +47,8 @@ Pair = tuple[str, str]
     "--methods",
     default=",".join(DEFAULT_METHODS),
     show_default=True,
-    help=f"Methods, separated by commas, or 'all': {', '.join(registry.names())}.",
+    help="Methods, separated by commas, or 'all' that have their networks and make maps or films: "
+    f"{', '.join(registry.names())}.",
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option(
@@ -105,6 +106,10 @@ def command(
     masks. What is already there is kept, so an interrupted run goes on where it stopped.
     """
     chosen = _method_names(methods)
+    if _words(methods) == ["all"]:
+        chosen, missing = usable_methods(networks)
+        for sentence in missing:
+            click.echo(sentence, err=True)
     cases, archive = CaseSet.open(cases_dir), ExplanationArchive(out)
     import torch  # only now: a wrong name or folder is reported at once
 
@@ -144,6 +149,27 @@ def command(
     click.echo(_summary(report, len(pairs), n_measured, out))
     for name in films:
         click.echo(counterfactual_summary(name, [archive.load(*pair, name) for pair in pairs]))
+
+
+def usable_methods(networks: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the methods whose networks can be opened, and a sentence for each of the others.
+
+    Methods that make pictures to switch between are left out without a word: which findings have
+    something to switch depends on the factor set, and their own page shows them.
+    """
+    usable, missing = [], []
+    for name in registry.names():
+        method = registry.spec(name)
+        if method.kind == "toggles":
+            continue
+        try:
+            for role in method.needs:
+                networks[role]
+        except ExplainerError as error:
+            missing.append(f"{method.title} is left out: {error}")
+        else:
+            usable.append(name)
+    return tuple(usable), tuple(missing)
 
 
 def choose_pairs(
@@ -252,20 +278,28 @@ def write_animations(
             advance(done, total)
 
 
-def counterfactual_summary(method: str, films: Sequence[Attribution | Counterfactual]) -> str:
+def counterfactual_summary(method: str, films: Sequence[Explanation]) -> str:
     """Say how many searches reached both goals and how many predictions flipped.
 
     A prediction flips if it is positive (p > 0.5) for the reconstruction and not for the lowest
-    frame; films whose reconstruction is negative already are counted apart.
+    frame; films whose reconstruction is negative already are counted apart, with those of them
+    that end positive, and so are films that come with a note.
     """
     made = [film for film in films if isinstance(film, Counterfactual)]
     reached = sum(film.reached for film in made)
     positive = [film for film in made if film.probabilities[film.origin] > OPERATING_POINT]
     flipped = sum(bool(film.probabilities[0] <= OPERATING_POINT) for film in positive)
+    raised = sum(
+        bool(film.probabilities[film.origin] <= OPERATING_POINT < film.probabilities[-1])
+        for film in made
+    )
+    noted = sum(bool(film.note) for film in made)
     return (
         f"{method}: both ends of the wanted range reached in {reached} of {len(made)}; of "
         f"{len(positive)} with a positive reconstruction {flipped} flipped; "
         f"{len(made) - len(positive)} were negative after reconstruction alone"
+        + (f", {raised} of them positive at the highest frame" if raised else "")
+        + (f"; {noted} come with a note in record.json" if noted else "")
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from commands.demo import demo_protocol
 from commands.demo_cases import DemoCase, read_case_list
+from commands.explain import usable_methods
 from commands.networks import network_option
 from commands.progress import progress_bar
 from data.case import slug
@@ -49,6 +51,9 @@ def command(out: Path, work: Path, classifier: str, networks: Networks) -> None:
     from explainers.classifiers.opening import open_classifier
     from explainers.run import explain_cases
 
+    methods, missing = usable_methods(networks)
+    for sentence in missing:
+        click.echo(sentence, err=True)
     chosen = _median_cases(read_case_list(demo_protocol(240)))
     with progress_bar("simulated films", len(chosen)) as advance:
         write_phantoms(
@@ -65,7 +70,7 @@ def command(out: Path, work: Path, classifier: str, networks: Networks) -> None:
         explain_cases(
             cases,
             pairs,
-            registry.names(),
+            methods,
             archive,
             classifier=open_classifier(classifier),
             networks=networks,
@@ -75,9 +80,9 @@ def command(out: Path, work: Path, classifier: str, networks: Networks) -> None:
     references = ReferenceSet.open(work / "cases")
     for pair in pairs:
         mask = references.mask(*pair)
-        picture = draw_gallery(cases, archive, *pair, registry.names(), mask=mask)
+        picture = draw_gallery(cases, archive, *pair, methods, mask=mask)
         write_sheet(picture, out / "images" / _picture(pair[1]))
-    write_together(out, {PAGE: _page([finding for _, finding in pairs])})
+    write_together(out, {PAGE: _page([finding for _, finding in pairs], methods)})
     click.echo(f"Wrote {out / PAGE} and {len(pairs)} pictures.")
 
 
@@ -95,8 +100,8 @@ def _picture(finding: str) -> str:
     return f"gallery-{slug(finding)}.png"
 
 
-def _page(findings: list[str]) -> str:
-    methods = "\n".join(f"- {registry.spec(name).title} (`{name}`)" for name in registry.names())
+def _page(findings: list[str], names: Sequence[str]) -> str:
+    methods = "\n".join(f"- {registry.spec(name).title} (`{name}`)" for name in names)
     sections = "\n\n".join(
         f"## {finding}\n\n![{finding}: film, counterfactuals and maps](images/{_picture(finding)})"
         for finding in findings

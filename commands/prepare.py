@@ -23,6 +23,7 @@ from explainers.classifiers.ours import OurClassifier, load_classifier
 from explainers.networks import Networks
 from explainers.registry import create, names, needed_networks
 from explainers.run import predict_cases
+from explainers.stylespace.opening import keep_factors
 from pages.parts.display import write_displays
 from study.accounts import Accounts
 from study.allocation import CaseChoice, allocate
@@ -167,9 +168,12 @@ def prepare_study(
     cases, references = CaseSet.open(folder.cases), ReferenceSet.open(folder.cases)
     archive = ExplanationArchive(folder.explanations)
     network = open_networks(protocol, references, classifier, networks)
-    _keep_network(classifier, folder.classifier)
+    keep_network(classifier, folder.classifier)
     for role in needed_networks(shown_methods(protocol)):
-        _keep_network(networks.texts[role], folder.network(role))
+        if role == "factors":
+            keep_factors(networks.texts[role], folder.network(role))
+        else:
+            keep_network(networks.texts[role], folder.network(role))
     with progress_bar("predictions") as advance:
         archive.save_predictions(predict_cases(cases, network, on_progress=advance))
     if check is not None:
@@ -186,10 +190,10 @@ def prepare_study(
         write_displays(
             folder.root, protocol, choices, reading.partners, practice, on_progress=advance
         )
-    return _freeze(folder, reading, announce)
+    return freeze_study(folder, reading, announce)
 
 
-def _freeze(
+def freeze_study(
     folder: StudyFolder,
     reading: Readings,
     announce: Callable[[tuple[InvitationLink, ...]], None] | None,
@@ -231,7 +235,7 @@ def _freeze(
     return links
 
 
-def _keep_network(path_or_name: str, target: Path) -> None:
+def keep_network(path_or_name: str, target: Path) -> None:
     """Copy a network into the study, for the explorer and for whoever repeats the study."""
     with replacing(target) as fresh:
         shutil.copyfile(weights_path(path_or_name), fresh)

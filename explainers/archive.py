@@ -4,7 +4,7 @@ Layout::
 
     <root>/predictions.csv
     <root>/<method>/<case_id>__<finding>/record.json
-                                        /frames/000.png …   (counterfactual: grey PNG, lossless)
+                                        /frames/000.png …   (films, toggles: grey PNG, lossless)
                                         /values.npy         (attribution: float16)
 
 ``values.npy`` holds the attribution divided by ``scale`` of ``record.json`` (its largest absolute
@@ -31,10 +31,11 @@ from explainers.base import ExplainerError
 from explainers.record import (
     MAP_KINDS,
     Attribution,
-    Counterfactual,
+    Explanation,
     MapKind,
     Prediction,
     Provenance,
+    Toggles,
 )
 from explainers.recordfile import (
     PIXEL_TYPES,
@@ -95,7 +96,7 @@ class ExplanationArchive:
         case = _checked(case_id, "case")
         return self.root / _checked(method, "method") / f"{case}__{finding_slug(finding)}"
 
-    def save(self, explanation: Attribution | Counterfactual, provenance: Provenance) -> Path:
+    def save(self, explanation: Explanation, provenance: Provenance) -> Path:
         """Write an explanation and how it came about; an older one of the same place is replaced.
 
         Returns
@@ -160,7 +161,7 @@ class ExplanationArchive:
             return False
         return is_complete(self.folder(case_id, finding, method), record)
 
-    def load(self, case_id: str, finding: str, method: str) -> Attribution | Counterfactual:
+    def load(self, case_id: str, finding: str, method: str) -> Explanation:
         """Read an explanation.
 
         Raises
@@ -192,7 +193,8 @@ class ExplanationArchive:
         NotInArchive, CorruptRecord
             As :meth:`load`.
         ExplainerError
-            If the name is that of a film and does not say how to reduce it.
+            If the name is that of a film and does not say how to reduce it, or the method makes
+            pictures to switch between.
         """
         method, kind = split_map_name(map_name)
         explanation = self.load(case_id, finding, method)
@@ -203,6 +205,11 @@ class ExplanationArchive:
                     f"{map_name!r}."
                 )
             return explanation.values
+        if isinstance(explanation, Toggles):
+            raise ExplainerError(
+                f"{method!r} makes pictures to switch between and no map; name a method that "
+                "makes maps or films."
+            )
         if kind is None:
             choices = ", ".join(f"{method}-{each}" for each in MAP_KINDS)
             raise ExplainerError(f"{map_name!r} is a film; name one of its maps: {choices}.")

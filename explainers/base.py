@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkab
 if TYPE_CHECKING:
     import torch
 
-    from explainers.record import Attribution, Counterfactual, Goal
+    from explainers.record import Explanation, Goal
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Called as ``on_progress(done, total)`` with ``0 <= done <= total``."""
@@ -39,7 +39,7 @@ class Explainer(Protocol):
         *,
         on_progress: OnProgress | None = None,
         cancelled: Cancelled | None = None,
-    ) -> Sequence[Attribution | Counterfactual]:
+    ) -> Sequence[Explanation]:
         """Explain one goal per image.
 
         Parameters
@@ -53,7 +53,7 @@ class Explainer(Protocol):
 
         Returns
         -------
-        sequence of Attribution or Counterfactual
+        sequence of Attribution, Counterfactual or Toggles
             N explanations in the order of the images.
         """
         ...

@@ -58,7 +58,11 @@ class Legend:
 
 
 def relative_scale(
-    values: NDArray[np.floating], *, signed: bool = False, clip_percentile: float = 99.5
+    values: NDArray[np.floating],
+    *,
+    signed: bool = False,
+    clip_percentile: float = 99.5,
+    separate: bool = False,
 ) -> NDArray[np.float32]:
     """Scale a map by a percentile of its absolute values, and clip.
 
@@ -70,6 +74,10 @@ def relative_scale(
         Keep the sign, with one scale for both sides; else the absolute value is taken.
     clip_percentile
         In (0, 100]. Where that percentile is 0 (a sparse map) the largest absolute value is used.
+    separate
+        Scale what is positive and what is negative each by itself, so that the strongest of both
+        become +1 and −1; only for signed maps. Published with visual rationales; it hides how much
+        weaker one side is than the other.
 
     Returns
     -------
@@ -79,7 +87,8 @@ def relative_scale(
     Raises
     ------
     ExplainerError
-        If the map is not two-dimensional and finite, or the percentile is out of range.
+        If the map is not two-dimensional and finite, the percentile is out of range, or a map
+        without signs is to have two scales.
     """
     if values.ndim != 2 or not np.isfinite(values).all():
         raise ExplainerError(
@@ -89,6 +98,16 @@ def relative_scale(
         )
     if not 0 < clip_percentile <= 100:
         raise ExplainerError(f"clip_percentile is {clip_percentile}; expected (0, 100].")
+    if separate and not signed:
+        raise ExplainerError(
+            "Only maps that keep their signs can have a scale for each side; draw this one in "
+            "'PuOr', or with one scale."
+        )
+    if separate:
+        up, down = (np.maximum(side, 0) for side in (values, -values))
+        return relative_scale(up, clip_percentile=clip_percentile) - relative_scale(
+            down, clip_percentile=clip_percentile
+        )
     magnitude = np.abs(values.astype(np.float64))
     top = np.percentile(magnitude, clip_percentile) or magnitude.max(initial=0)
     if top == 0:
@@ -103,6 +122,7 @@ def shown_values(
     signed: bool = False,
     smoothing_px: float = 1.0,
     clip_percentile: float = 99.5,
+    separate: bool = False,
 ) -> NDArray[np.float32]:
     """Return what every drawing of a map shows: smoothed, then scaled; see :func:`overlay_rgba`.
 
@@ -119,7 +139,7 @@ def shown_values(
     shown = values.astype(np.float64) if signed else np.abs(values.astype(np.float64))
     if smoothing_px > 0 and np.isfinite(shown).all() and shown.ndim == 2:
         shown = gaussian_filter(shown, smoothing_px, mode="nearest")
-    return relative_scale(shown, signed=signed, clip_percentile=clip_percentile)
+    return relative_scale(shown, signed=signed, clip_percentile=clip_percentile, separate=separate)
 
 
 def overlay_rgba(
@@ -130,6 +150,7 @@ def overlay_rgba(
     smoothing_px: float = 1.0,
     clip_percentile: float = 99.5,
     alpha: float = 0.85,
+    separate: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw a map as a picture to be laid over the film; opacity grows with magnitude.
 
@@ -147,7 +168,7 @@ def overlay_rgba(
         Standard deviation of a Gaussian in pixels of the map, for display only: gradients change
         from pixel to pixel, and on a film they read as noise. 0 draws them as they are. Measures
         of localisation are taken from the unsmoothed map.
-    clip_percentile
+    clip_percentile, separate
         As in :func:`relative_scale`.
     alpha
         Opacity of the strongest pixels, in [0, 1].
@@ -171,6 +192,7 @@ def overlay_rgba(
         signed=_is_signed(colormap),
         smoothing_px=smoothing_px,
         clip_percentile=clip_percentile,
+        separate=separate,
     )
     if size is not None and size != scaled.shape:
         scaled = resize(scaled, size)

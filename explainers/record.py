@@ -7,9 +7,10 @@ the record and is not to be written to.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -115,6 +116,11 @@ class Counterfactual:
         Whether the lowest and the highest frame obtained the change that was wanted.
     probability_image
         f(x), of the image itself.
+    note
+        What a person has to know before believing the film, in a sentence: why the goal was not
+        reached, or why nothing was changed; empty where there is nothing to say.
+    measures
+        Further numbers of the method by name, such as the length of the latent; finite.
 
     Raises
     ------
@@ -130,6 +136,8 @@ class Counterfactual:
     reached_low: bool
     reached_high: bool
     probability_image: float
+    note: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -162,6 +170,8 @@ class Counterfactual:
                 f"frames run from {self.frames.min():.3g} to {self.frames.max():.3g}, "
                 "expected values in [0, 1]"
             )
+        if not np.isfinite(list(self.measures.values())).all():
+            return f"a measure is NaN or infinite ({dict(self.measures)})"
         return None
 
     @property
@@ -224,6 +234,139 @@ class Counterfactual:
         raise ExplainerError(
             f"A film is reduced to a map by one of {', '.join(MAP_KINDS)}; {kind!r} was given."
         )
+
+
+@dataclass(frozen=True)
+class ToggleDimension:
+    """One dimension of a generator's styles that a reader may switch.
+
+    Parameters
+    ----------
+    dimension
+        Index into the vector of styles.
+    title
+        As readers see it: the name that an expert gave, else its number.
+    low, high
+        Values that the states − and + set it to.
+
+    Raises
+    ------
+    ExplainerError
+        If the title is empty or the ends are not finite.
+    """
+
+    dimension: int
+    title: str
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise ExplainerError(f"Dimension {self.dimension} has no title; give it a name.")
+        if not (np.isfinite(self.low) and np.isfinite(self.high)):
+            raise ExplainerError(
+                f"Dimension {self.dimension} runs from {self.low} to {self.high}; expected "
+                "finite numbers. Measure the ranges of the generator again."
+            )
+
+
+MOST_TOGGLES = 4
+"""Dimensions of one record at most: 81 pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Toggles:
+    """A film with a few dimensions of a generator at their lowest, unchanged, or at their highest.
+
+    States are ordered as numbers of base 3 with the digits −, 0, + and the first dimension as the
+    leading digit: with two dimensions −−, −0, −+, 0−, 00, … The state with all digits 0 is the
+    reconstruction; it stands in the middle.
+
+    Parameters
+    ----------
+    frames
+        (3^K, h, w), float32, in [0, 1], as decoded. Where ``note`` says why nothing can be
+        switched: (1, h, w), the reconstruction alone.
+    dimensions
+        K dimensions, 1 to 4, strongest first.
+    probabilities
+        f of each frame, calibrated, in [0, 1].
+    finding
+        The finding explained.
+    probability_image
+        f(x), of the image itself.
+    mean_error
+        Mean absolute difference of reconstruction and image, in grey levels of 255.
+    note
+        Why this film cannot be explained, in a sentence that a reader may see; empty if it can.
+
+    Raises
+    ------
+    ExplainerError
+        If shapes or ranges are not as above.
+    """
+
+    frames: NDArray[np.float32]
+    dimensions: tuple[ToggleDimension, ...]
+    probabilities: NDArray[np.float64]
+    finding: str
+    probability_image: float
+    mean_error: float
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        problem = self._problem()
+        if problem:
+            raise ExplainerError(
+                f"The switched pictures of {self.finding!r} are not usable: {problem}. "
+                "Check the generator and the factors that they were made with."
+            )
+
+    def _problem(self) -> str | None:
+        """Say what is wrong with the fields, or return ``None``."""
+        if not 1 <= len(self.dimensions) <= MOST_TOGGLES:
+            return f"{len(self.dimensions)} dimensions are given, expected 1 to {MOST_TOGGLES}"
+        n_states = 1 if self.note else 3 ** len(self.dimensions)
+        if self.frames.ndim != 3 or len(self.frames) != n_states or not self.frames.size:
+            return f"pictures have shape {self.frames.shape}, expected ({n_states}, rows, columns)"
+        if self.probabilities.shape != (n_states,):
+            return f"{n_states} pictures, but probabilities of shape {self.probabilities.shape}"
+        if not (np.isfinite(self.frames).all() and np.isfinite(self.probabilities).all()):
+            return "pictures or probabilities are NaN or infinite"
+        if self.frames.min() < 0 or self.frames.max() > 1:
+            return (
+                f"pictures run from {self.frames.min():.3g} to {self.frames.max():.3g}, "
+                "expected values in [0, 1]"
+            )
+        if not np.isfinite(self.mean_error) or self.mean_error < 0:
+            return f"the error of the reconstruction is {self.mean_error}"
+        return None
+
+    @property
+    def origin(self) -> int:
+        """Index of the reconstruction: all dimensions as they are."""
+        return len(self.frames) // 2
+
+    @property
+    def reconstruction(self) -> NDArray[np.float32]:
+        """The unchanged film as the generator draws it; (h, w), in [0, 1]."""
+        return self.frames[self.origin]
+
+    @property
+    def states(self) -> tuple[tuple[int, ...], ...]:
+        """State of every dimension, −1, 0 or 1, for each frame."""
+        if self.note:
+            return (tuple(0 for _ in self.dimensions),)
+        return toggle_states(len(self.dimensions))
+
+
+def toggle_states(n_dimensions: int) -> tuple[tuple[int, ...], ...]:
+    """Return all states of K dimensions as (−1, 0 or 1) × K, in the order of the frames."""
+    return tuple(itertools.product((-1, 0, 1), repeat=n_dimensions))
+
+
+Explanation: TypeAlias = Attribution | Counterfactual | Toggles
+"""What a method returns: a map, a moving film, or pictures to switch between."""
 
 
 @dataclass(frozen=True)

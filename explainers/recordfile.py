@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from explainers.base import ExplainerError
-from explainers.record import Attribution, Counterfactual, Provenance
+from explainers.record import (
+    Attribution,
+    Counterfactual,
+    Explanation,
+    Provenance,
+    ToggleDimension,
+    Toggles,
+)
 
 FORMAT_VERSION = 1
 RECORD_FILE = "record.json"
@@ -32,7 +39,7 @@ class CorruptRecord(ExplainerError):
 
 def write_explanation(
     folder: Path,
-    explanation: Attribution | Counterfactual,
+    explanation: Explanation,
     provenance: Provenance,
     bits: Literal[8, 16],
 ) -> None:
@@ -55,6 +62,8 @@ def write_explanation(
     }
     if isinstance(explanation, Attribution):
         record |= _write_attribution(folder, explanation)
+    elif isinstance(explanation, Toggles):
+        record |= _write_toggles(folder, explanation, bits)
     else:
         record |= _write_counterfactual(folder, explanation, bits)
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
@@ -77,10 +86,7 @@ def _write_attribution(folder: Path, explanation: Attribution) -> dict[str, Any]
 def _write_counterfactual(
     folder: Path, explanation: Counterfactual, bits: Literal[8, 16]
 ) -> dict[str, Any]:
-    (folder / "frames").mkdir()
-    for number, frame in enumerate(explanation.frames):
-        whole = np.rint(frame.astype(np.float64) * (2**bits - 1)).astype(PIXEL_TYPES[bits])
-        Image.fromarray(whole).save(_frame_path(folder, number), format="PNG", compress_level=4)
+    _write_frames(folder, explanation.frames, bits)
     return {
         "kind": "counterfactual",
         "shape": list(explanation.frames.shape),
@@ -91,7 +97,30 @@ def _write_counterfactual(
         "reached_low": explanation.reached_low,
         "reached_high": explanation.reached_high,
         "probability_image": explanation.probability_image,
+        "note": explanation.note,
+        "measures": dict(explanation.measures),
     }
+
+
+def _write_toggles(folder: Path, explanation: Toggles, bits: Literal[8, 16]) -> dict[str, Any]:
+    _write_frames(folder, explanation.frames, bits)
+    return {
+        "kind": "toggles",
+        "shape": list(explanation.frames.shape),
+        "bits": bits,
+        "dimensions": [asdict(each) for each in explanation.dimensions],
+        "probabilities": explanation.probabilities.tolist(),
+        "probability_image": explanation.probability_image,
+        "mean_error": explanation.mean_error,
+        "note": explanation.note,
+    }
+
+
+def _write_frames(folder: Path, frames: NDArray[np.float32], bits: Literal[8, 16]) -> None:
+    (folder / "frames").mkdir()
+    for number, frame in enumerate(frames):
+        whole = np.rint(frame.astype(np.float64) * (2**bits - 1)).astype(PIXEL_TYPES[bits])
+        Image.fromarray(whole).save(_frame_path(folder, number), format="PNG", compress_level=4)
 
 
 def corrupt(path: Path, problem: str) -> CorruptRecord:
@@ -119,7 +148,7 @@ def parse_record(path: Path) -> dict[str, Any]:
     for name, kind in wanted.items():
         if not isinstance(record.get(name), kind):
             raise corrupt(path, f"it lacks {name!r}")
-    n_axes = {"attribution": 2, "counterfactual": 3}.get(record["kind"])
+    n_axes = {"attribution": 2, "counterfactual": 3, "toggles": 3}.get(record["kind"])
     if len(record["shape"]) != n_axes or not all(
         isinstance(length, int) and length > 0 for length in record["shape"]
     ):
@@ -136,9 +165,7 @@ def is_complete(folder: Path, record: dict[str, Any]) -> bool:
     return True
 
 
-def read_explanation(
-    folder: Path, record: dict[str, Any], finding: str
-) -> Attribution | Counterfactual:
+def read_explanation(folder: Path, record: dict[str, Any], finding: str) -> Explanation:
     """Read the explanation that a record (from :func:`parse_record`) speaks of.
 
     Raises
@@ -150,6 +177,8 @@ def read_explanation(
     try:
         if record["kind"] == "attribution":
             return _read_attribution(folder, record, finding)
+        if record["kind"] == "toggles":
+            return _read_toggles(folder, record, finding)
         return _read_counterfactual(folder, record, finding)
     except CorruptRecord:
         raise
@@ -178,12 +207,8 @@ def _read_attribution(folder: Path, record: dict[str, Any], finding: str) -> Att
 
 
 def _read_counterfactual(folder: Path, record: dict[str, Any], finding: str) -> Counterfactual:
-    n_frames, height, width = record["shape"]
-    frames = np.empty((n_frames, height, width), np.float32)
-    for number in range(n_frames):
-        frames[number] = _read_frame(_frame_path(folder, number), (height, width), record["bits"])
     return Counterfactual(
-        frames=frames,
+        frames=_read_frames(folder, record),
         steps=np.asarray(record["steps"], np.float64),
         origin=int(record["origin"]),
         probabilities=np.asarray(record["probabilities"], np.float64),
@@ -191,7 +216,30 @@ def _read_counterfactual(folder: Path, record: dict[str, Any], finding: str) -> 
         reached_low=bool(record["reached_low"]),
         reached_high=bool(record["reached_high"]),
         probability_image=float(record["probability_image"]),
+        note=str(record.get("note", "")),  # absent in records of earlier versions
+        measures={str(k): float(v) for k, v in dict(record.get("measures", {})).items()},
     )
+
+
+def _read_toggles(folder: Path, record: dict[str, Any], finding: str) -> Toggles:
+    return Toggles(
+        frames=_read_frames(folder, record),
+        dimensions=tuple(ToggleDimension(**each) for each in record["dimensions"]),
+        probabilities=np.asarray(record["probabilities"], np.float64),
+        finding=finding,
+        probability_image=float(record["probability_image"]),
+        mean_error=float(record["mean_error"]),
+        note=str(record["note"]),
+    )
+
+
+def _read_frames(folder: Path, record: dict[str, Any]) -> NDArray[np.float32]:
+    """Read the pictures of a record, (T, H, W)."""
+    n_frames, height, width = record["shape"]
+    frames = np.empty((n_frames, height, width), np.float32)
+    for number in range(n_frames):
+        frames[number] = _read_frame(_frame_path(folder, number), (height, width), record["bits"])
+    return frames
 
 
 def _frame_path(folder: Path, number: int) -> Path:

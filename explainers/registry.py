@@ -18,7 +18,7 @@ from explainers.record import MAP_KINDS
 if TYPE_CHECKING:
     from explainers.classifiers.base import Classifier
 
-Kind: TypeAlias = Literal["attribution", "counterfactual"]
+Kind: TypeAlias = Literal["attribution", "counterfactual", "toggles"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MethodSpec:
     target
         ``"module:Class"``; the class is an :class:`explainers.base.Explainer`.
     kind
-        Whether it returns maps or films.
+        Whether it returns maps, films, or pictures to switch between.
     needs
         Roles of the networks that it takes beside the classifier (:mod:`explainers.networks`);
         its arguments have these names.
@@ -63,6 +63,8 @@ class MethodSpec:
         """Return the names of the maps that its results can be shown and measured as."""
         if self.kind == "attribution":
             return (self.name,)
+        if self.kind == "toggles":
+            return ()
         return tuple(f"{self.name}-{each}" for each in MAP_KINDS)
 
 
@@ -72,6 +74,17 @@ _FILM_PARAMETERS = (
     ParameterSpec("frames_below", "int", 15, "Frames below the reconstruction."),
     ParameterSpec("frames_above", "int", 5, "Frames above the reconstruction."),
     ParameterSpec("limit", "float", 0.9, "Share of the way to 0 or 1 asked for at most."),
+)
+
+_SEARCH_PARAMETERS = (
+    ParameterSpec("restarts", "int", 3, "Starts of the search per film."),
+    ParameterSpec("iterations", "int", 120, "Steps of the search."),
+    ParameterSpec("rate", "float", 0.08, "Length of the first steps."),
+    ParameterSpec("mse_weight", "float", 100.0, "Weight of the squared difference to the film."),
+    ParameterSpec("class_weight", "float", 0.3, "Weight of the classifier's agreement."),
+    ParameterSpec("feature_weight", "float", 0.0, "Weight of the classifier's features."),
+    ParameterSpec("prior_weight", "float", 0.002, "Weight of the length of the class latent."),
+    ParameterSpec("seed", "int", 0, "Seed of the starts."),
 )
 
 _METHODS = (
@@ -226,6 +239,84 @@ _METHODS = (
             ParameterSpec("rate", "float", 0.05, "Steps, in standard deviations of the latent."),
             ParameterSpec("max_steps", "int", 160, "Steps of the optimiser at most."),
             ParameterSpec("patience", "int", 60, "Steps after the goal was first reached."),
+        ),
+    ),
+    MethodSpec(
+        "visual_rationale",
+        "Visual rationale",
+        "explainers.counterfactual.visual_rationale:VisualRationale",
+        "counterfactual",
+        ("wgan",),
+        (
+            ParameterSpec("alpha", "float", 0.02, "Step of Adam."),
+            ParameterSpec("gamma", "float", 0.1, "Weight of the distance to the reconstruction."),
+            ParameterSpec("rho", "float", 0.0, "Prediction to be passed; 0: the target, else 0.5."),
+            ParameterSpec("beta", "float", 1.0, "Weight of the class to turn into."),
+            ParameterSpec("cap", "int", 500, "Steps at most."),
+            ParameterSpec("summed", "int", 0, "1: distances are sums over pixels; 0: means."),
+            ParameterSpec(
+                "reencode", "float", 1.0, "Weight of the prediction after re-encoding; paper: 0."
+            ),
+            ParameterSpec("shell", "float", 1.0, "Pull of the latent to its shell; paper: 0."),
+            ParameterSpec("refine", "int", 40, "Steps to a closer reconstruction; paper: 0."),
+            ParameterSpec("certain", "float", 0.0, "Wanted of the class to turn into; 0: none."),
+            ParameterSpec("off_manifold", "float", 1.5, "Times the usual error that warns."),
+            ParameterSpec("frames", "int", 16, "Frames of the film."),
+        ),
+    ),
+    MethodSpec(
+        "structure_class_traversal",
+        "Structure/class traversal",
+        "explainers.counterfactual.traversal:StructureClassTraversal",
+        "counterfactual",
+        ("structure_class",),
+        (
+            ParameterSpec("n_steps", "int", 20, "Steps from λ = 0 to the largest λ."),
+            ParameterSpec("lam_max", "float", 1.5, "Largest λ; 1 is the reconstruction."),
+            *_SEARCH_PARAMETERS,
+            ParameterSpec("max_error", "float", 0.1, "Error above which a film is off."),
+        ),
+    ),
+    MethodSpec(
+        "path_gradients",
+        "Gradients along the generated path",
+        "explainers.attribution.path_gradients:PathGradients",
+        "attribution",
+        ("structure_class",),
+        (ParameterSpec("n_steps", "int", 50, "Steps along the way."), *_SEARCH_PARAMETERS),
+    ),
+    MethodSpec(
+        "syce",
+        "SyCE",
+        "explainers.counterfactual.paired:SyCE",
+        "counterfactual",
+        ("syce",),
+        (ParameterSpec("between", "int", 7, "Frames that fade between the two images."),),
+    ),
+    MethodSpec(
+        "cyce",
+        "CyCE",
+        "explainers.counterfactual.paired:CyCE",
+        "counterfactual",
+        ("cyce",),
+        (ParameterSpec("between", "int", 7, "Frames that fade between the two images."),),
+    ),
+    MethodSpec("mgen", "MGen", "explainers.attribution.mgen:Mgen", "attribution", ("mgen",)),
+    MethodSpec(
+        "stylespace",
+        "StyleSpace toggles",
+        "explainers.stylespace.toggles:StyleSpaceToggles",
+        "toggles",
+        ("factors",),
+        (
+            ParameterSpec("n_factors", "int", 3, "Dimensions that can be switched, 1 to 4."),
+            ParameterSpec("n_steps", "int", 200, "Steps of the back-projection."),
+            ParameterSpec(
+                "max_mae", "float", 0.0, "Largest error of a film, in grey levels; 0: of the set."
+            ),
+            ParameterSpec(
+                "max_shift", "float", 0.0, "Largest shift of the probability; 0: of the set."
+            ),
         ),
     ),
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.raster import resize
 from explainers.base import ExplainerError
-from explainers.record import Counterfactual
+from explainers.record import Counterfactual, Toggles
 
 
 def residual_frames(
@@ -38,6 +38,36 @@ def residual_frames(
     ExplainerError
         If the film is not a finite (H, W) array in [0, 1].
     """
+    _check(film)
+    return _laid_on(film, counterfactual.frames, counterfactual.origin)
+
+
+def residual_states(film: NDArray[np.floating], toggles: Toggles) -> NDArray[np.float32]:
+    """Lay the changes of all states on the film, as :func:`residual_frames` those of a film.
+
+    Parameters
+    ----------
+    film
+        (H, W), in [0, 1], at any resolution.
+    toggles
+        Its frames are (3^K, h, w).
+
+    Returns
+    -------
+    ndarray
+        (3^K, H, W), float32, in [0, 1]. The state in which nothing is switched is the film.
+
+    Raises
+    ------
+    ExplainerError
+        If the film is not a finite (H, W) array in [0, 1].
+    """
+    _check(film)
+    return _laid_on(film, toggles.frames, toggles.origin)
+
+
+def _check(film: NDArray[np.floating]) -> None:
+    """Refuse what is no film."""
     if film.ndim != 2 or not film.size or not np.isfinite(film).all():
         raise ExplainerError(
             f"A film of shape {film.shape} with {int((~np.isfinite(film)).sum())} values that are "
@@ -48,9 +78,15 @@ def residual_frames(
             f"The film runs from {film.min():.3g} to {film.max():.3g}; expected [0, 1]. Read it "
             "through a case set, which scales it."
         )
-    change = counterfactual.frames - counterfactual.reconstruction  # (T, h, w), in [-1, 1]
+
+
+def _laid_on(
+    film: NDArray[np.floating], frames: NDArray[np.float32], origin: int
+) -> NDArray[np.float32]:
+    """Return clip(film + resize(frame - frame at the origin), 0, 1) for every frame."""
+    change = frames - frames[origin]  # (T, h, w), in [-1, 1]
     if change.shape[1:] != film.shape:
         change = resize(change, (film.shape[0], film.shape[1]))
-    frames = np.clip(film.astype(np.float32) + change, 0, 1)
-    frames[counterfactual.origin] = film
-    return frames
+    laid = np.clip(film.astype(np.float32) + change, 0, 1)
+    laid[origin] = film
+    return laid

@@ -24,7 +24,9 @@ from explainers.classifiers.base import Classifier
 from explainers.counterfactual.wanted import check_targets
 from explainers.differentiation import device_of, predict, stop_if
 from explainers.networks import digests
-from explainers.record import Attribution, Counterfactual, Goal, Prediction, Provenance
+from explainers.record import Explanation, Goal, Prediction, Provenance
+
+OPERATING_POINT = 0.5
 
 Pair = tuple[str, str]
 """Case identifier and finding."""
@@ -145,7 +147,8 @@ def explain_cases(
         Parameters that differ from the defaults, by method.
     target
         Probability that counterfactual methods search for at the lowest frame, such as 0.45 for
-        a flip; ``None`` for a fall of their own. Maps do not depend on it.
+        a flip; ``None`` for a range of their own, where those that go in one direction only take
+        a positive prediction down and a negative one up. Maps do not depend on it.
     batch_size
         Cases per pass; an interrupted run loses at most one pass.
     on_progress
@@ -198,7 +201,7 @@ def explain_image(
     parameters: Parameters | None = None,
     target: float | None = None,
     cancelled: Cancelled | None = None,
-) -> Mapping[str, Attribution | Counterfactual]:
+) -> Mapping[str, Explanation]:
     """Explain one finding of one image by several methods; nothing is written.
 
     Parameters
@@ -223,8 +226,8 @@ def explain_image(
     found = {}
     for name, explainer in explainers.items():
         stop_if(cancelled)
-        goal = Goal(finding, target=target)
-        found[name] = explainer.explain(images, [goal], cancelled=cancelled)[0]
+        goals = goals_for([finding], target, classifier, images, name)
+        found[name] = explainer.explain(images, goals, cancelled=cancelled)[0]
     return found
 
 
@@ -235,6 +238,33 @@ def predict_image(
     logits, probabilities = predict(classifier, _tensor([image], classifier))
     pairs = zip(logits[0].tolist(), probabilities[0].tolist(), strict=True)
     return dict(zip(classifier.findings, pairs, strict=True))
+
+
+def goals_for(
+    findings: Sequence[str],
+    target: float | None,
+    classifier: Classifier,
+    images: torch.Tensor,
+    method: str,
+) -> list[Goal]:
+    """Return one goal per image of (N, 1, H, W); without a target, films go to the other side.
+
+    Latent Shift goes both ways by itself; other methods are to take a positive prediction down
+    and a negative one up. Maps have no direction.
+
+    Raises
+    ------
+    ExplainerError
+        If a prediction is NaN.
+    """
+    if target is not None or registry.spec(method).kind != "counterfactual":
+        return [Goal(finding, target=target) for finding in findings]
+    probabilities = predict(classifier, images)[1]
+    columns = [classifier.findings.index(finding) for finding in findings]
+    return [
+        Goal(finding, direction="up" if float(row[column]) < OPERATING_POINT else "down")
+        for finding, column, row in zip(findings, columns, probabilities, strict=True)
+    ]
 
 
 def predict_frames(
@@ -286,7 +316,8 @@ class _Run:
         self.cases.verify(dict.fromkeys(case_ids))
         images = _load(self.cases, case_ids, self.classifier)
         start = self.clock()
-        goals = [Goal(finding, target=self.target) for _, finding in pairs]
+        findings = [finding for _, finding in pairs]
+        goals = goals_for(findings, self.target, self.classifier, images, explainer.name)
         explanations = explainer.explain(images, goals)
         seconds = self.clock() - start
         created = self.now().isoformat(timespec="seconds")

@@ -21,9 +21,9 @@ from data.raster import resize, resize_mask
 from explainers.archive import ExplanationArchive
 from explainers.base import ExplainerError
 from explainers.overlay import blend, overlay_rgba
-from explainers.record import Attribution, Counterfactual
+from explainers.record import Attribution, Counterfactual, Toggles
 from explainers.registry import spec
-from explainers.residual import residual_frames
+from explainers.residual import residual_frames, residual_states
 
 CELL_PX = 192
 _HEADER_PX, _CAPTION_PX, _GAP_PX = 20, 18, 4
@@ -127,6 +127,11 @@ def draw_gallery(
         if isinstance(explanation, Attribution):
             cells.append(Cell(title, _over(small, explanation.values)))
             continue
+        if isinstance(explanation, Toggles):
+            frames = residual_states(film, explanation)
+            ends = (f"{title}: all −", frames[0]), (f"{title}: all +", frames[-1])
+            cells += [Cell(words, _grey(resize(f, (CELL_PX, CELL_PX)))) for words, f in ends]
+            continue
         frames = residual_frames(film, explanation)
         lowest, highest = (resize(frames[end], (CELL_PX, CELL_PX)) for end in (0, -1))
         reached = "" if explanation.reached_low else " (goal not reached)"
@@ -196,7 +201,7 @@ def _row(
             maps.append((spec(method).title, explanation.values))
             if not films:
                 caption = f"{case_id}  {finding}   f(x) {explanation.probability:.2f}"
-        else:
+        elif isinstance(explanation, Counterfactual):
             films.append(explanation)
             maps.append((f"{spec(method).title} max", explanation.to_attribution("max")))
     for each in films:

@@ -15,6 +15,7 @@ from pages.exploring.films import Film
 from pages.exploring.metrics import Truth, read_truth
 from pages.exploring.numbers import Row, numbers_html, rows_of
 from pages.exploring.progress import begin, results, show_progress
+from pages.exploring.request import PAIRED, axis_title, step_word
 from pages.exploring.view import DIFFERENCE, legends, map_panels, show_pictures
 from pages.parts.chrome import bar, menu, style
 from pages.parts.context import enter, spoken
@@ -25,6 +26,8 @@ _CSS = """
   .numbers span:nth-child(odd) { color: #98a1ad; }
   .numbers span:nth-child(even) { text-align: right; font-variant-numeric: tabular-nums; }
   .reached { margin-top: .4rem; color: #98a1ad; font-size: .9rem; max-width: 34rem; }
+  .warned { margin-top: .4rem; padding-left: .6rem; border-left: 3px solid #e69f00;
+            color: #f0c674; font-size: .9rem; max-width: 34rem; }
   .legends { display: flex; gap: 2rem; color: #98a1ad; font-size: .85rem; }
   .legends i { display: inline-block; width: 7rem; height: .6rem; background-color: #3a3f46; }
   .measures { margin-top: .4rem; border-collapse: collapse; font-size: .85rem; color: #c9ced6; }
@@ -44,20 +47,24 @@ def _page() -> None:
     study, where = visit.protocol.study, "Explorer"
     if st.session_state.get("upload") is not None:  # what is known of the study's films is not
         study, where = study.model_copy(update={"simulated": False}), "Explorer, uploaded film"
-    bar(study, f"<span>{where}</span>", menu())
+    bar(study, f"<span>{where}</span>", menu(("/factors", "Factors")))
     choice = choose(visit)
     request = choice.request
     found = results(request, visit.site.folder)
     show_progress(request, found)
     rows = [explained(request, network, found) for network in request.networks]
-    maps = map_panels(request.methods, request.variant, choice.kinds)
+    paired = request.variant in PAIRED
+    maps = map_panels(request.methods, request.variant, () if paired else choice.kinds)
     tasks = [request.task(network, request.variant) for network in request.networks]
     pictures = list(zip(rows, tasks, strict=True))
-    show_pictures(visit, request.film, pictures, choice.parts, maps, _wished(request.film))
-    signed = DIFFERENCE in choice.parts and any(row.film is not None for row in rows)
+    wished = _wished(request.film)
+    show_pictures(visit, request.film, pictures, choice.parts, maps, wished, choice.top)
+    signed = DIFFERENCE in choice.parts and not paired and any(r.film is not None for r in rows)
     _html(legends(signed=signed, magnitude=any(row.maps for row in rows)))
     truth = read_truth(request.film, request.finding)
     numbers = [rows_of(request.film, row, truth) for row in rows]
+    if paired:  # its explanation is a panel of its own, and is measured like a map
+        maps = [f"{request.variant}-minmax", *maps]
     _show_predictions(request.film, rows, numbers, truth, maps)
     with choice.download:
         downloads(request.film, rows, [number for row in numbers for number in row])
@@ -79,18 +86,21 @@ def _show_predictions(
             parts = st.columns([2.2, 1], gap="medium") if len(rows) == 1 else [place, place]
             with parts[0]:
                 if row.film is not None:
-                    goals = row.range.wanted(
-                        row.film.probability_reconstruction, row.film.probability_image
-                    )
                     key = f"curve_{row.network.name}"
                     st.plotly_chart(
-                        prediction_curve(row.film, goals, row.residual),
+                        prediction_curve(
+                            row.film,
+                            row.goals,
+                            row.residual,
+                            axis=axis_title(row.method),
+                            word=step_word(row.method),
+                        ),
                         theme=None,
                         key=key,
                         config={"displayModeBar": False},
                         on_select=partial(_wish, key, film),
                         selection_mode="points",
-                        alt="Probability of each frame against λ; a click moves the film there",
+                        alt="Probability of each frame; a click moves the film there",
                     )
             with parts[1]:
                 _html(numbers_html(row, values, truth, maps))

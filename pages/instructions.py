@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts.answer_words import count_words
+from pages.parts.answer_words import count_words, seen_thing
 from pages.parts.context import Visit, enter, spoken
 from pages.parts.steps import at, frame, go, n_practice
 from study.protocol import StudyProtocol
@@ -66,10 +66,14 @@ def rules(protocol: StudyProtocol, n_practised: int) -> tuple[str, ...]:
     n_practised
         Number of the reader's own practice cases.
     """
-    said = [
-        "Judge only the finding named beside the film. Leave other findings aside.",
-        "Answers are saved while you type. A case counts when you press Enter or “Next case”.",
-    ]
+    if protocol.design.kind == "review":
+        said = ["Judge each card for itself: one change of the picture, on one film."]
+    else:
+        said = ["Judge only the finding named beside the film. Leave other findings aside."]
+    thing = seen_thing(protocol)
+    said.append(
+        f"Answers are saved while you type. A {thing} counts when you press Enter or “Next case”."
+    )
     if n_practised:
         cases = count_words(n_practised, "practice case")
         said.append(f"You begin with {cases}. Practice does not count.")
@@ -78,7 +82,7 @@ def rules(protocol: StudyProtocol, n_practised: int) -> tuple[str, ...]:
     if protocol.design.revisions:
         said.append("You may go back and change an answer. The earlier one is kept beside it.")
     if protocol.design.skips:
-        said.append("If a case cannot be read, skip it and say why.")
+        said.append(f"If a {thing} cannot be read, skip it and say why.")
     said.append("Take a break whenever you like. If something fails, report a problem.")
     return tuple(said)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages.parts.answer_words import counted
+from pages.parts.answer_words import counted, seen_thing
 from pages.parts.chrome import local_time
 from pages.parts.context import Visit, enter, spoken
 from pages.parts.steps import at, frame, go
@@ -57,8 +57,9 @@ def _offered(visit: Visit) -> None:
 
 def _wanted(visit: Visit) -> None:
     st.subheader("Take a break?", anchor=False)
+    thing = seen_thing(visit.protocol)
     st.html(
-        f"<p>{standing(visit)} Your case waits; answers given so far are kept. "
+        f"<p>{standing(visit)} Your {thing} waits; answers given so far are kept. "
         "The time of the break is recorded.</p>"
     )
     with st.container(key="action", horizontal=True):

@@ -63,6 +63,12 @@ def _page() -> None:
     bar(visit.protocol.study, right=menu(("/progress", "Progress"), ("/results", "Results")))
     with st.container(key="sheet"):
         st.subheader("Readers and cases")
+        if visit.protocol.design.kind == "review":
+            st.html(
+                '<p class="quiet">A clinical review compares no conditions, so there is no power '
+                "to plan: its size is the number of dimensions, films and experts.</p>"
+            )
+            return
         st.html(
             '<p class="quiet">Whole studies are simulated on a latent scale and given to the test '
             "that the results page reports. Mixed models take longer: "

@@ -229,10 +229,16 @@ def _where(visit: Visit, assignment_id: str | None) -> str:
 def _page() -> None:
     visit = enter("coordinator")
     style(_CSS)
-    bar(visit.protocol.study, right=menu(("/planning", "Planning"), ("/results", "Results")))
+    bar(visit.protocol.study, right=menu(*_ways(visit)))
     with st.container(key="sheet"):
         st.subheader("Progress", anchor=False)
         _sheet(visit)
+
+
+def _ways(visit: Visit) -> tuple[tuple[str, str], ...]:
+    """Return where the menu leads; a review compares nothing, so it has no power to plan."""
+    planning = () if visit.protocol.design.kind == "review" else (("/planning", "Planning"),)
+    return (*planning, ("/results", "Results"))
 
 
 @st.fragment(run_every=REFRESH_S)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.outcome.review import show_review
 from pages.outcome.view import (
     STYLE,
     WARNING,
@@ -33,6 +34,9 @@ from study.store import StudyStore
 
 def _page() -> None:
     visit = enter("coordinator")
+    if visit.protocol.design.kind == "review":
+        show_review(visit)
+        return
     style(STYLE)
     bar(visit.protocol.study, right=menu(("/", "Progress"), ("/planning", "Planning")))
     root, store = str(visit.site.folder.root), visit.site.store()

@@ -11,7 +11,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.parts.answer_words import place_words
+from pages.parts.answer_words import place_words, seen_thing
 from pages.parts.chrome import local_time, notice
 from pages.parts.context import Visit, enter, spoken
 from pages.parts.desk_view import show_reading
@@ -97,7 +97,7 @@ def _row(visit: Visit, reading: DoneReading) -> None:
         )
     with way:
         # Which case in the label, so that the buttons differ for a screen reader.
-        label = f"Open case {assignment.position}"
+        label = f"Open {seen_thing(visit.protocol)} {assignment.position}"
         key = f"open_{assignment.assignment_id}"
         if reading.revisable and st.button(label, key=key, width="stretch"):
             st.query_params["reading"] = assignment.assignment_id

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from pages.parts.answer_words import count_words, counted
+from pages.parts.answer_words import count_words, counted, seen_thing
 from pages.parts.context import Visit, enter, spoken
 from pages.parts.steps import frame, go, moment_words, n_practice, past_the_start
 from study.steps import Overview, Step
@@ -54,13 +54,14 @@ def _links(visit: Visit, overview: Overview) -> tuple[tuple[str, str], ...]:
 
 def standing(visit: Visit, step: Step, overview: Overview) -> tuple[str, str]:
     """Say in a heading and a sentence where the reader stands."""
+    thing = seen_thing(visit.protocol)
     if step.kind == "finished":
         return (
             "Thank you",
             f"{_done(visit, overview)} Nothing is left to do. You may sign out.",
         )
     if step.kind == "closing":
-        return "All cases are read", "A few questions about the study as a whole are left."
+        return f"All {thing}s are read", "A few questions about the study as a whole are left."
     if step.kind == "washout" and step.opens_at is not None:
         return (
             f"Session {overview.session} opens on {moment_words(to_the_minute(step.opens_at))}",
@@ -71,7 +72,10 @@ def standing(visit: Visit, step: Step, overview: Overview) -> tuple[str, str]:
         return "Practice comes first", f"You begin with {cases}. Practice does not count."
     if step.kind == "break":
         return "You are on a break", f"{_left(visit, overview)}. The break ends when you go on."
-    return _left(visit, overview), "You may stop after any case. Every submitted answer is saved."
+    return (
+        _left(visit, overview),
+        f"You may stop after any {thing}. Every submitted answer is saved.",
+    )
 
 
 def next_words(step: Step, overview: Overview) -> str | None:

@@ -8,6 +8,8 @@ every session: with two conditions the readers of a pair are complementary.
 
 Sequential: every reader reads every case in the first condition and at once in the second.
 Parallel: readers come in blocks of k, of which each reader has another condition.
+Review: every expert judges every card, the cards of a dimension (the stratum) one after another;
+the order of the dimensions and that within them differ from expert to expert.
 
 Positions are permuted for each reader and session separately, so that no sequence of cases
 repeats. Order is derived from SHA-256 and not from a library's random generator, whose stream may
@@ -31,7 +33,12 @@ from study.protocol import StudyProtocol
 Purpose: TypeAlias = Literal["study", "repeat", "practice"]
 
 ALGORITHMS: Final[Mapping[str, str]] = MappingProxyType(
-    {"crossover": "crossover-2", "sequential": "sequential-1", "parallel": "parallel-1"}
+    {
+        "crossover": "crossover-2",
+        "sequential": "sequential-1",
+        "parallel": "parallel-1",
+        "review": "review-1",
+    }
 )
 """Kind of design to the name and version of its allocation; a change of any draw is a new one."""
 
@@ -50,7 +57,8 @@ class CaseChoice:
     finding
         The finding that the classifier claims.
     stratum
-        Opaque label of what is to be balanced; used while allocating and stored nowhere.
+        Opaque label of what is to be balanced, in a review the dimension; used while allocating
+        and stored nowhere.
     """
 
     case_id: str
@@ -281,11 +289,26 @@ def _parallel(
     return [[(names[place], c) for c in _shuffled(choices, f"{key}/order/{reader_id}/0")]]
 
 
+def _review(
+    protocol: StudyProtocol, choices: Sequence[CaseChoice], key: str, number: int, reader_id: str
+) -> list[list[_Shown]]:
+    blocks: dict[str, list[CaseChoice]] = defaultdict(list)
+    for choice in _shuffled(choices, f"{key}/order/{reader_id}/0"):
+        blocks[choice.stratum].append(choice)
+    turns = sorted(blocks, key=lambda name: _digest(f"{key}/blocks/{reader_id}/{name}"))
+    return [[(protocol.conditions[0].id, c) for name in turns for c in blocks[name]]]
+
+
 _Design: TypeAlias = Callable[
     [StudyProtocol, Sequence[CaseChoice], str, int, str], list[list[_Shown]]
 ]
 _DESIGNS: Final[Mapping[str, _Design]] = MappingProxyType(
-    {"crossover": _crossover, "sequential": _sequential, "parallel": _parallel}
+    {
+        "crossover": _crossover,
+        "sequential": _sequential,
+        "parallel": _parallel,
+        "review": _review,
+    }
 )
 
 

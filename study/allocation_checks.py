@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +54,9 @@ def _check_choices(protocol: StudyProtocol, choices: Sequence[CaseChoice]) -> No
             f"Case {twice[0]!r} is chosen twice for {twice[1]!r}; choose each case once per "
             "finding."
         )
-    for finding in protocol.cases.findings:
+    if protocol.design.kind == "review":
+        _check_dimensions(protocol, choices)
+    for finding in protocol.cases.findings if protocol.design.kind != "review" else ():
         n = sum(choice.finding == finding for choice in choices)
         if n != protocol.cases.per_finding:
             raise AllocationError(
@@ -66,6 +69,21 @@ def _check_choices(protocol: StudyProtocol, choices: Sequence[CaseChoice]) -> No
             f"Cases are chosen for {', '.join(sorted(map(repr, unknown)))}, which the protocol "
             "does not list; select the cases again for this protocol."
         )
+
+
+def _check_dimensions(protocol: StudyProtocol, choices: Sequence[CaseChoice]) -> None:
+    films, wanted = Counter(choice.stratum for choice in choices), protocol.cases.per_finding
+    if not films:
+        raise AllocationError(
+            "There is no card to be reviewed: no dimension was selected. Find factors with a lower "
+            "threshold, then prepare the review again."
+        )
+    for dimension, n in films.items():
+        if n != wanted:
+            raise AllocationError(
+                f"Dimension {dimension} has {n} films; the review asks for {wanted} of each. "
+                "Choose the cards again for this protocol."
+            )
 
 
 def _check_practice(

@@ -241,6 +241,8 @@ def _allowed(item: Item) -> str:
     scale = f"{item.lowest} ({item.low}) to {item.highest} ({item.high})"
     optional = "" if item.required else "; may be empty"
     asked = f"; asked in {', '.join(item.conditions)}" if item.conditions else ""
+    if item.asked_if is not None:
+        asked += f"; asked only if {item.asked_if.item} is {item.asked_if.equals}"
     return words.get(item.kind, scale) + optional + asked
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from study.items import MARK_KINDS, NUMERIC_KINDS, OPTION_KINDS
@@ -20,6 +20,7 @@ def item_problems(protocol: StudyProtocol) -> Iterable[str]:
             yield from _anchor_problems(f"{name}[{n}]", item)
             yield from _option_problems(f"{name}[{n}]", item)
             yield from _condition_problems(f"{name}[{n}]", item, conditions)
+            yield from _dependence_problems(f"{name}[{n}]", item, items[:n])
     for c, condition in enumerate(conditions):
         if not any(item.asked_in(condition) for item in protocol.items):
             yield f"conditions[{c}] has no items; ask at least one in every condition."
@@ -30,6 +31,8 @@ def item_problems(protocol: StudyProtocol) -> Iterable[str]:
                 f"closing[{n}].kind is {item.kind!r}, but no film is shown at the end; ask for "
                 "'likert', 'scale', 'choice', 'multi_choice' or 'text'."
             )
+        if item.asked_if is not None:
+            yield f"closing[{n}].asked_if is set, but closing items are always asked; remove it."
         if item.id.casefold() in taken:
             yield f"closing[{n}].id is {item.id!r}, which an item has already taken; rename it."
 
@@ -61,6 +64,35 @@ def _option_problems(path: str, item: Item) -> Iterable[str]:
                     f"{path}.options[{n}].{what} is that of options[{names.index(name)}] again; "
                     "give each its own (capitals do not count)."
                 )
+
+
+def _dependence_problems(path: str, item: Item, before: Sequence[Item]) -> Iterable[str]:
+    """An item may wait for a choice that stands before it and is asked wherever it is."""
+    if item.asked_if is None:
+        return
+    named = next((each for each in before if each.id == item.asked_if.item), None)
+    if named is None or named.kind != "choice":
+        yield (
+            f"{path}.asked_if.item is {item.asked_if.item!r}; it must be an item of kind 'choice' "
+            "that stands before this one; correct the id or the order."
+        )
+        return
+    if named.asked_if is not None:
+        yield (
+            f"{path}.asked_if.item is {named.id!r}, which itself waits for another answer; let it "
+            "wait for that one."
+        )
+    options = [option.id for option in named.options]
+    if item.asked_if.equals not in options:
+        yield (
+            f"{path}.asked_if.equals is {item.asked_if.equals!r}; {named.id!r} offers "
+            f"{', '.join(options)}; correct the id."
+        )
+    if named.conditions and (not item.conditions or set(item.conditions) - set(named.conditions)):
+        yield (
+            f"{path} is asked where {named.id!r}, which it waits for, is not; give it the same "
+            "conditions."
+        )
 
 
 def _condition_problems(path: str, item: Item, conditions: list[str]) -> Iterable[str]:

@@ -38,6 +38,21 @@ class Option(Record):
     label: Sentence
 
 
+class Asked(Record):
+    """When an item is asked: only once another item has a certain answer.
+
+    Parameters
+    ----------
+    item
+        Identifier of a choice that stands before it.
+    equals
+        Identifier of the option that has to be chosen.
+    """
+
+    item: Identifier
+    equals: Identifier
+
+
 class Item(Record):
     """One question.
 
@@ -67,6 +82,9 @@ class Item(Record):
         Largest number of marks (point and box).
     conditions
         Identifiers of the conditions in which it is asked; empty: in all.
+    asked_if
+        If given, it is asked (and can be required) only with this answer to another item; without
+        it the item is greyed out, and what may stand in it does not count.
     """
 
     id: Identifier
@@ -80,6 +98,7 @@ class Item(Record):
     options: Annotated[tuple[Option, ...], FromList, Field(max_length=40)] = ()
     max_marks: Annotated[int, Field(ge=1, le=20)] = 1
     conditions: Annotated[tuple[Identifier, ...], FromList] = ()
+    asked_if: Asked | None = None
 
     def asked_in(self, condition_id: str) -> bool:
         """Say whether the item is asked where that condition is shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ class CasePlan(Record):
     findings
         Findings in the order of the report.
     per_finding
-        Number of cases for each finding.
+        Number of cases for each finding; in a review, number of films for each dimension.
     false_positive_share
         Share of the cases that are false positives (negative reference, probability over 0.5); the
         rest are true positives.
@@ -151,3 +151,7 @@ class AnalysisPlan(Record):
     secondary: Annotated[tuple[SecondaryEndpoint, ...], FromList, Field(max_length=40)] = ()
     gatekeeping: Literal["fixed_sequence", "holm"] = "fixed_sequence"
     pause_minutes: Annotated[float, Field(gt=0, le=24 * 60)] | None = None
+
+
+NO_ANALYSIS: Final = AnalysisPlan(primary="none", contrast=("none", "none"))
+"""Of a clinical review, which compares no conditions."""

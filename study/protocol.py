@@ -17,13 +17,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from study.errors import ProtocolError
 from study.items import Item
-from study.plans import AnalysisPlan, CasePlan, PracticeCase
+from study.plans import NO_ANALYSIS, AnalysisPlan, CasePlan, PracticeCase
 from study.protocol_checks import contradictions, listed, unknown_method
 from study.protocol_problems import first_problem
 from study.record import FromList, Identifier, Record, Sentence
 
 FORMAT_VERSION = 1
-SHIPPED = ("demo", "gifsplanation")
+SHIPPED = ("demo", "gifsplanation", "review", "stylespace")
 
 
 class StudyHeader(Record):
@@ -65,6 +65,8 @@ class Design(Record):
         ``"crossover"``: every reader reads every case once in each condition, in different
         sessions. ``"sequential"``: every case is read without and then at once with the
         explanation; the first answer is locked. ``"parallel"``: every reader has one condition.
+        ``"review"``: experts judge what each selected dimension of a generator changes; a case is
+        a card, one dimension on one film, and there is one condition.
     sessions
         Number of reading visits without repeats: one per condition in a crossover, else 1.
     washout_days
@@ -82,7 +84,7 @@ class Design(Record):
         Readings of a sitting after which a break is offered; 0: never.
     """
 
-    kind: Literal["crossover", "sequential", "parallel"]
+    kind: Literal["crossover", "sequential", "parallel", "review"]
     sessions: Annotated[int, Field(ge=1, le=12)] = 2
     washout_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
     readers: Annotated[int, Field(ge=1, le=500)]
@@ -98,20 +100,24 @@ class Panel(Record):
     Parameters
     ----------
     show
-        ``"film"``: the film itself; ``"map"``: a map over the film; ``"frames"``: moving film.
+        ``"film"``: the film itself; ``"map"``: a map over the film; ``"frames"``: moving film;
+        ``"toggles"``: a picture whose factors the reader switches down, as they are, or up;
+        ``"reconstruction"`` and ``"perturbed"``: what the generative network makes of the film,
+        and that with one dimension changed (in a review, whose ``"frames"`` move from one to the
+        other).
     method
-        Name of the explanation for a map (``"integrated_gradients"``, ``"latent_shift-max"``) or
-        for frames (``"latent_shift"``); absent for the film.
+        Name of the explanation for a map (``"integrated_gradients"``, ``"latent_shift-max"``), for
+        frames (``"latent_shift"``) or for toggles (``"stylespace"``); absent for the film.
     title
         Heading that the reader sees; empty for none.
     frames
         ``"residual"``: the film plus the change that the explanation makes, at the film's
-        resolution; ``"decoded"``: the pictures of the generative network (frames only).
+        resolution; ``"decoded"``: the pictures of the generative network (frames and toggles).
     signed
         Whether a map of a signed method shows the sign beside the magnitude (maps only).
     """
 
-    show: Literal["film", "map", "frames"]
+    show: Literal["film", "map", "frames", "toggles", "reconstruction", "perturbed"]
     method: str | None = None
     title: str = ""
     frames: Literal["decoded", "residual"] = "residual"
@@ -178,9 +184,10 @@ class StudyProtocol(Record):
     format_version
         1.
     study, design, cases, display, analysis
-        Header, design, choice of cases, what surrounds the pictures, confirmatory analysis.
+        Header, design, choice of cases, what surrounds the pictures, confirmatory analysis (a
+        clinical review has none).
     conditions
-        What is compared.
+        What is compared; two at least, but one in a review.
     items
         Questions about each reading.
     practice
@@ -198,12 +205,12 @@ class StudyProtocol(Record):
     study: StudyHeader
     design: Design
     cases: CasePlan
-    conditions: Annotated[tuple[Condition, ...], FromList, Field(min_length=2)]
+    conditions: Annotated[tuple[Condition, ...], FromList, Field(min_length=1)]
     items: Annotated[tuple[Item, ...], FromList, Field(min_length=1)]
     practice: Annotated[tuple[PracticeCase, ...], FromList, Field(max_length=40)] = ()
     closing: Annotated[tuple[Item, ...], FromList] = ()
     display: Display = Display()
-    analysis: AnalysisPlan
+    analysis: AnalysisPlan = NO_ANALYSIS
 
     @model_validator(mode="after")
     def _agree(self) -> StudyProtocol:
@@ -344,7 +351,7 @@ def protocol_from_json(text: str) -> StudyProtocol:
 
 
 def shipped_protocol(name: str) -> Path:
-    """Return the path of a protocol that comes with the package: ``demo`` or ``gifsplanation``.
+    """Return the path of a protocol that comes with the package, one of ``SHIPPED``.
 
     Raises
     ------

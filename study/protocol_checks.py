@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from study.item_checks import item_problems
 from study.plan_checks import plan_problems
+from study.review.checks import review_problems
 
 MAP_VARIANTS = ("max", "mean", "minmax", "interval")
 
@@ -37,6 +38,7 @@ def unknown_method(protocol: StudyProtocol, known: Collection[str] | None) -> st
 
 def contradictions(protocol: StudyProtocol) -> Iterable[str]:
     """Yield what does not fit together, each as a sentence that begins with the entry's path."""
+    yield from review_problems(protocol)
     yield from _duplicates("conditions", [c.id for c in protocol.conditions])
     yield from _duplicates("items", [i.id for i in protocol.items])
     yield from _finding_problems(protocol.cases)
@@ -46,8 +48,9 @@ def contradictions(protocol: StudyProtocol) -> Iterable[str]:
     yield from _design_problems(protocol)
     yield from _practice_problems(protocol)
     yield from _closing_problems(protocol)
-    yield from _analysis_problems(protocol)
-    yield from plan_problems(protocol)
+    if protocol.design.kind != "review":
+        yield from _analysis_problems(protocol)
+        yield from plan_problems(protocol)
 
 
 def _duplicates(path: str, names: Sequence[str]) -> Iterable[str]:
@@ -89,8 +92,21 @@ def _panel_problems(conditions: Sequence[Condition]) -> Iterable[str]:
                 f"conditions[{c}].{entry} is set, but no panel of this condition shows frames; "
                 "remove it or add a panel with show = 'frames'."
             )
+        yield from _switch_problems(f"conditions[{c}].panels", condition)
         if len(set(condition.controls)) < len(condition.controls):
             yield f"conditions[{c}].controls names a control twice; list each once."
+
+
+def _switch_problems(path: str, condition: Condition) -> Iterable[str]:
+    """The viewer shows one sequence at a time: by its slider, or by its switches."""
+    switched = [panel for panel in condition.panels if panel.show == "toggles"]
+    if len(switched) > 1:
+        yield f"{path} holds {len(switched)} panels with toggles; a condition has one at most."
+    if switched and any(panel.show == "frames" for panel in condition.panels):
+        yield (
+            f"{path} holds toggles beside frames, and one picture cannot follow both; show them "
+            "in two conditions."
+        )
 
 
 def _panel_problem(path: str, panel: Panel) -> Iterable[str]:
@@ -98,7 +114,7 @@ def _panel_problem(path: str, panel: Panel) -> Iterable[str]:
         yield f"{path}.method is {panel.method!r}, but a film has no method; remove it."
     if panel.show != "film" and not panel.method:
         yield f"{path}.method is missing; name the explanation that this panel shows."
-    if panel.show != "frames" and panel.frames == "decoded":
+    if panel.show not in ("frames", "toggles") and panel.frames == "decoded":
         yield f"{path}.frames is 'decoded', but this panel shows a {panel.show}; remove it."
     if panel.signed and panel.show != "map":
         yield f"{path}.signed is true, but only a map has signs to show; remove it."
@@ -123,6 +139,8 @@ def _sham_problems(protocol: StudyProtocol) -> Iterable[str]:
                 f"{path} is {condition.sham!r}, but this condition shows the film only; add a map "
                 "or frames, or remove it."
             )
+        if any(panel.show == "toggles" for panel in condition.panels):
+            yield from _switched_sham(path, condition, protocol)
         if condition.sham == "other_case":
             if any(panel.frames == "decoded" for panel in condition.panels):
                 yield (
@@ -134,6 +152,20 @@ def _sham_problems(protocol: StudyProtocol) -> Iterable[str]:
                     f"{path} is 'other_case', but cases.per_finding is 1, so there is no other "
                     "case to show; read at least two."
                 )
+
+
+def _switched_sham(path: str, condition: Condition, protocol: StudyProtocol) -> Iterable[str]:
+    """Toggles as a sham: another case's changes, without its probabilities."""
+    if condition.sham == "randomised_model":
+        yield (
+            f"{path} is 'randomised_model', but factors are found for the trained network and a "
+            "network with reset weights has none; use 'other_case'."
+        )
+    elif protocol.display.show_probability:
+        yield (
+            f"{path} is 'other_case', but the probabilities beside the toggles would be those of "
+            "the other case and betray it; set display.show_probability = false."
+        )
 
 
 def _design_problems(protocol: StudyProtocol) -> Iterable[str]:

@@ -78,8 +78,9 @@ def validate_answers(items: Sequence[Item], answers: Mapping[str, object]) -> di
     Returns
     -------
     dict
-        One entry for every item, in order; ``None`` where nothing was answered. Chosen options are
-        in the protocol's order; coordinates are floats in [0, 1].
+        One entry for every item, in order; ``None`` where nothing was answered, and for an item
+        that waits for another answer (``asked_if``) than was given, whatever may stand in it.
+        Chosen options are in the protocol's order; coordinates are floats in [0, 1].
 
     Raises
     ------
@@ -94,7 +95,11 @@ def validate_answers(items: Sequence[Item], answers: Mapping[str, object]) -> di
                 f"{name!r} is not asked here; expected answers to "
                 f"{', '.join(item.id for item in items) or 'nothing'}.",
             )
-    return {item.id: _validated(item, answers.get(item.id)) for item in items}
+    checked: dict[str, Answer] = {}
+    for item in items:
+        asked = item.asked_if is None or checked.get(item.asked_if.item) == item.asked_if.equals
+        checked[item.id] = _validated(item, answers.get(item.id)) if asked else None
+    return checked
 
 
 def to_text(answer: Answer) -> str | int | None:

@@ -123,6 +123,11 @@ def analysis_of(ratings: pd.DataFrame, protocol: StudyProtocol) -> Analysis:
     """
     if ratings.empty:
         raise AnalysisError("There are no ratings yet; the results appear with the first pairs.")
+    if protocol.design.kind == "review":
+        raise AnalysisError(
+            "A clinical review compares no conditions; its results are shares and agreement: run "
+            "counterlight review report, or open the results page."
+        )
     plan = protocol.analysis
     shown = {
         condition.id: [p.method for p in condition.panels if p.show == "map" and p.method]

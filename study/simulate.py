@@ -106,6 +106,11 @@ def simulate_readers(
     """
     _refuse_people(store)
     protocol, rng = store.protocol, np.random.default_rng(seed)
+    if protocol.design.kind == "review":
+        raise StudyError(
+            "Readers are simulated with an effect of the explanation, and a clinical review "
+            "compares none; let an expert judge its cards."
+        )
     model = model or RatingModel()
     mind = _Mind(store, positives_of(store, reference_table, predictions), effect, model, rng)
     if localisation is not None:

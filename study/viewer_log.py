@@ -21,6 +21,7 @@ ViewerKind: TypeAlias = Literal[
     "play",
     "pause",
     "flicker",
+    "toggle",
     "magnifier",
     "hidden",
     "shown",
@@ -48,7 +49,8 @@ class ViewerEntry:
     kind
         What was done.
     value
-        E.g. the number of a frame, or ``"0.42/0.80"`` for window and level; ``None`` for none.
+        E.g. the number of a frame, ``"0.42/0.80"`` for window and level, or ``"-0+"`` for the
+        states of three switches after a change; ``None`` for none.
     """
 
     at_ms: int

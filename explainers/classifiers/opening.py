@@ -5,6 +5,7 @@ from __future__ import annotations
 from explainers.classifiers.base import Classifier
 from explainers.classifiers.ours import load_classifier
 
+LATENT = "latent:"
 TORCHXRAYVISION = "torchxrayvision:"
 
 
@@ -27,6 +28,10 @@ def open_classifier(text: str) -> Classifier:
         from explainers.classifiers.torchxrayvision import open_torchxrayvision
 
         return open_torchxrayvision(text.removeprefix(TORCHXRAYVISION))
+    if text.startswith(LATENT):
+        from explainers.classifiers.latent import open_latent_classifier
+
+        return open_latent_classifier(text.removeprefix(LATENT))
     if ":" in text and not text.endswith(".safetensors"):
         from explainers.classifiers.usermodule import open_user_classifier
 

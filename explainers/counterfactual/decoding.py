@@ -198,6 +198,23 @@ def gradient_of(value: Tensor, latents: Tensor) -> Tensor:
     ExplainerError
         If there is no way back from the value to the latents, or the gradient is NaN or infinite.
     """
+    gradient = unchecked_gradient(value, latents)
+    if not (torch.isfinite(gradient).all() and torch.isfinite(latents).all()):
+        raise ExplainerError(
+            "The gradient of the classifier through the decoder is NaN or infinite; check the "
+            "weights of both networks."
+        )
+    return gradient
+
+
+def unchecked_gradient(value: Tensor, latents: Tensor) -> Tensor:
+    """Differentiate as :func:`gradient_of`, but let single cases be NaN or infinite.
+
+    Raises
+    ------
+    ExplainerError
+        If there is no way back from the value to the latents.
+    """
     advice = (
         "The prediction cannot be differentiated with respect to the latent: a layer of the "
         "classifier or of the decoder is not differentiable, or detaches its result{reason}. "
@@ -213,11 +230,6 @@ def gradient_of(value: Tensor, latents: Tensor) -> Tensor:
         raise ExplainerError(advice.format(reason=f" ({error})")) from error
     if gradient is None:
         raise ExplainerError(advice.format(reason=""))
-    if not (torch.isfinite(gradient).all() and torch.isfinite(latents).all()):
-        raise ExplainerError(
-            "The gradient of the classifier through the decoder is NaN or infinite; check the "
-            "weights of both networks."
-        )
     return gradient.detach()
 
 

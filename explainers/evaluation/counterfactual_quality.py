@@ -2,8 +2,9 @@
 
 Every quantity belongs to one case, finding, classifier and method; see :data:`QUANTITIES`. Three
 references stand beside the methods: the film itself (``do_nothing``), what the autoencoder makes of
-the true counterfactual (``autoencoder_ceiling``), and the true counterfactual
-(``true_counterfactual``), which says what the classifiers themselves make of a perfect answer.
+the true counterfactual (``autoencoder_ceiling``; only beside a method that takes an autoencoder),
+and the true counterfactual (``true_counterfactual``), which says what the classifiers themselves
+make of a perfect answer.
 """
 
 from __future__ import annotations
@@ -144,7 +145,8 @@ class CounterfactualQuality:
         "are negative before any change are left out; the rows of the quantity excluded name them. "
         "Where the true counterfactual is known, errors are mean absolute differences to it; "
         "do_nothing is the film itself, "
-        "autoencoder_ceiling x + D(E(x_cf)) − D(E(x)) (decoded: D(E(x_cf))), and "
+        "autoencoder_ceiling x + D(E(x_cf)) − D(E(x)) (decoded: D(E(x_cf))), which stands beside "
+        "methods that take the autoencoder, and "
         "true_counterfactual says what the classifiers make of a perfect answer."
     )
     quantities: ClassVar[Mapping[str, Quantity]] = QUANTITIES
@@ -172,14 +174,13 @@ class CounterfactualQuality:
         """
         methods = film_methods(setting.methods)
         classifier = setting.classifiers[classifier_label]
-        if setting.autoencoder is None:
-            raise ExplainerError("Counterfactuals need an autoencoder; name one to the bench.")
+        autoencoder = _ceiling_of(methods, setting)
         subjects = read_subjects(
             setting.cases, setting.references, classifier, setting.oracle, pairs
         )
         rows = []
         for subject in subjects:
-            for method, cells in reference_cells(subject, classifier, setting.autoencoder):
+            for method, cells in reference_cells(subject, classifier, autoencoder):
                 rows += _rows(subject, classifier_label, method, cells)
         for method in methods:
             explainer = registry.create(
@@ -273,10 +274,29 @@ def film_methods(methods: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
+def _ceiling_of(methods: Sequence[str], setting: Setting) -> Autoencoder | None:
+    """Return the autoencoder whose ceiling is measured: none where no method goes through it.
+
+    Raises
+    ------
+    ExplainerError
+        If a method needs one and there is none.
+    """
+    users = [name for name in methods if "autoencoder" in registry.spec(name).needs]
+    if not users:
+        return None
+    if setting.autoencoder is None:
+        raise ExplainerError(
+            f"{registry.spec(users[0]).title} needs an autoencoder, and there is none; name one "
+            "with --network autoencoder=… or leave the method out."
+        )
+    return setting.autoencoder
+
+
 def reference_cells(
-    subject: Subject, classifier: Classifier, autoencoder: Autoencoder
+    subject: Subject, classifier: Classifier, autoencoder: Autoencoder | None
 ) -> list[tuple[str, list[Cell]]]:
-    """Measure doing nothing, the autoencoder's ceiling and the truth itself.
+    """Measure doing nothing, the autoencoder's ceiling where there is one, and the truth itself.
 
     Returns
     -------
@@ -287,14 +307,12 @@ def reference_cells(
     if subject.truth is None or not subject.counts:
         return []
     image, truth = subject.image, subject.truth.image
-    of_image, of_truth = _reconstruct(autoencoder, np.stack([image, truth]))
-    ceiling = np.clip(image + of_truth - of_image, 0, 1)
+    measured = [(DO_NOTHING, image, image)]
+    if autoencoder is not None:
+        of_image, of_truth = _reconstruct(autoencoder, np.stack([image, truth]))
+        measured.append((CEILING, np.clip(image + of_truth - of_image, 0, 1), of_truth))
     found = []
-    for method, residual, decoded in (
-        (DO_NOTHING, image, image),
-        (CEILING, ceiling, of_truth),
-        (TRUTH, truth, truth),
-    ):
+    for method, residual, decoded in (*measured, (TRUTH, truth, truth)):
         cells = subject.error_cells(residual, decoded)
         if method != DO_NOTHING:
             f_residual, f_decoded = probabilities_of(

@@ -17,7 +17,8 @@ from explainers.archive import split_map_name
 from explainers.base import Cancelled, ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import device_of, predict
-from explainers.record import Attribution, Goal, MapKind
+from explainers.record import Attribution, MapKind, Toggles
+from explainers.run import goals_for
 
 DEFAULT_KIND: MapKind = "max"
 """How a film becomes a map where its name does not say."""
@@ -38,6 +39,10 @@ def map_names(methods: Iterable[str]) -> tuple[str, ...]:
     for given in methods:
         method, kind = split_map_name(given)
         known = registry.spec(method).map_names()
+        if not known:
+            raise ExplainerError(
+                f"{method!r} makes pictures to switch between and no map; name another method."
+            )
         name = f"{method}-{DEFAULT_KIND}" if kind is None and len(known) > 1 else given
         if name not in known:
             raise ExplainerError(f"There is no map {given!r}; choose from {', '.join(known)}.")
@@ -119,11 +124,16 @@ def compute_maps(
     """
     method, kind = split_map_name(name)
     explainer = registry.create(method, classifier=classifier, networks=networks)
-    goals = [Goal(finding) for finding in findings]
+    images = as_tensor(films, classifier)
+    for finding in findings:
+        _index(classifier, finding)
+    goals = goals_for(findings, None, classifier, images, method) if len(films) else []
     found = []
-    for each in explainer.explain(as_tensor(films, classifier), goals, cancelled=cancelled):
+    for each in explainer.explain(images, goals, cancelled=cancelled):
         if isinstance(each, Attribution):
             values = each.values
+        elif isinstance(each, Toggles):
+            raise ExplainerError(f"{method!r} makes pictures to switch between and no map.")
         else:
             values = each.to_attribution(kind or DEFAULT_KIND)
         found.append(resize(values, (films.shape[1], films.shape[2])))

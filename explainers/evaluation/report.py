@@ -36,7 +36,7 @@ DARK: Mapping[str, str] = MappingProxyType(
 MAX_OPEN_ROWS = 30
 MAX_OPEN_TABLES = 8
 
-_STYLE = """
+STYLE = """
 body { background: #0f1216; color: #c9d0d8; font: 15px/1.45 system-ui, sans-serif;
        max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3, summary { font-weight: 600; } summary { font-size: 1.4rem; margin: 1.2rem 0;
@@ -140,7 +140,7 @@ def _page(
     settings = escape(json.dumps(setting.description(), indent=1, ensure_ascii=False))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(bench.title)}</title>
-<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>
+<style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body>
 <h1>{escape(bench.title)}</h1>{simulated}
 <p class="note">{escape(bench.description)}</p>
 <p class="note">{len(setting.pairs)} pairs of case and finding, {n_patients}

@@ -28,7 +28,7 @@ from explainers.classifiers.base import Classifier
 from explainers.differentiation import stop_if
 from explainers.evaluation.maps import DEFAULT_KIND, PREDICTION, as_tensor, map_names, predictions
 from explainers.generators.base import Autoencoder
-from explainers.record import Attribution, Counterfactual, Goal
+from explainers.record import Attribution, Counterfactual, Explanation, Goal, Toggles
 from explainers.residual import residual_frames
 
 FINDING: Final = "Pneumothorax"
@@ -242,7 +242,7 @@ def _explain(
     f_reconstruction: NDArray[np.floating],
     classifier: Classifier,
     autoencoder: Autoencoder,
-) -> Sequence[Attribution | Counterfactual]:
+) -> Sequence[Explanation]:
     explainer = registry.create(
         split_map_name(name)[0], classifier=classifier, networks={"autoencoder": autoencoder}
     )
@@ -254,9 +254,11 @@ def _explain(
     return explainer.explain(as_tensor(films.with_tube, classifier), goals)
 
 
-def _map_of(explanation: Attribution | Counterfactual, name: str) -> NDArray[np.float32]:
+def _map_of(explanation: Explanation, name: str) -> NDArray[np.float32]:
     if isinstance(explanation, Attribution):
         return explanation.values
+    if isinstance(explanation, Toggles):
+        raise ExplainerError(f"{name!r} makes pictures to switch between and no map.")
     return explanation.to_attribution(split_map_name(name)[1] or DEFAULT_KIND)
 
 

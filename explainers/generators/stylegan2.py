@@ -8,6 +8,10 @@ written for processors without tensor units, and change no number:
   one weight for the whole batch, where the published code makes one weight per image;
 - doubling by bilinear interpolation is the filter [1, 3, 3, 1] of the paper, up to the border.
 
+At the border this network repeats the edge, and its convolution of the doubled maps sees zeros
+beyond; the published code has zeros around the maps before they are doubled. Weights that were
+trained with the latter run with it (``borders``), and with its limit of activations (``clamp``).
+
 The style vector S (Wu et al., CVPR 2021, arXiv:2011.12799) is the concatenation of the styles of
 all layers in the order of :attr:`Generator.layers`, taken before a convolution scales its weights.
 """
@@ -27,6 +31,8 @@ from explainers.base import ExplainerError
 
 _SLOPE, _GAIN = 0.2, math.sqrt(2)
 
+Borders = Literal["edge", "zero"]
+
 
 @dataclass(frozen=True)
 class StyleGANShape:
@@ -42,6 +48,10 @@ class StyleGANShape:
         Numbers in z and in w.
     n_mapping
         Fully connected layers from z to w.
+    borders
+        What lies beyond the maps when they are doubled: their edge again, or zeros.
+    clamp
+        Largest absolute value of an activation; 0 for no limit.
 
     Raises
     ------
@@ -54,6 +64,8 @@ class StyleGANShape:
     channel_limit: int = 192
     latent: int = 128
     n_mapping: int = 4
+    borders: Borders = "edge"
+    clamp: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 8 or self.size & (self.size - 1):
@@ -62,6 +74,10 @@ class StyleGANShape:
             raise ExplainerError(f"A layer would have no channels: {self}. Give a larger base.")
         if self.n_mapping < 1:
             raise ExplainerError(f"n_mapping is {self.n_mapping}; expected at least 1.")
+        if self.borders not in ("edge", "zero"):
+            raise ExplainerError(f"borders is {self.borders!r}; expected 'edge' or 'zero'.")
+        if not 0 <= self.clamp < math.inf:
+            raise ExplainerError(f"clamp is {self.clamp}; expected a limit above 0, or 0 for none.")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -163,10 +179,10 @@ class Modulated(nn.Module):
         """The weights as they are used, (n_out, n_in, k, k), before any style."""
         return self.weight * self._scale
 
-    def forward(self, maps: Tensor, styles: Tensor) -> Tensor:
-        """(N, n_in, H, W) to (N, n_out, H, W)."""
+    def forward(self, maps: Tensor, styles: Tensor, *, padded: bool = False) -> Tensor:
+        """(N, n_in, H, W) to (N, n_out, H, W); maps that are ``padded`` lose their border."""
         weight = self.scaled_weight()
-        padding = weight.shape[2] // 2
+        padding = 0 if padded else weight.shape[2] // 2
         out = functional.conv2d(maps * styles[:, :, None, None], weight, padding=padding)
         if self._demodulate:
             power = weight.float().square().sum(dim=(2, 3))  # (n_out, n_in)
@@ -178,23 +194,33 @@ class Modulated(nn.Module):
 class Convolution(nn.Module):
     """Modulated 3 × 3 convolution, noise, bias and activation; doubles the sides if asked to."""
 
-    def __init__(self, n_in: int, n_out: int, resolution: int, *, double: bool = False) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        resolution: int,
+        *,
+        double: bool = False,
+        borders: Borders = "edge",
+        clamp: float = 0.0,
+    ) -> None:
         super().__init__()
         self.modulated = Modulated(n_in, n_out, 3)
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
-        self._double = double
+        self._double, self._borders, self._clamp = double, borders, clamp
 
     noise: Tensor
 
     def forward(self, maps: Tensor, styles: Tensor, noise: Tensor | None) -> Tensor:
         """(N, n_in, H, W) to (N, n_out, H', W'); the layer's own fixed noise where none given."""
+        margin = self._double and self._borders == "zero"
         if self._double:
-            maps = doubled(maps)
-        out = self.modulated(maps, styles)
+            maps = doubled(maps, self._borders, margin=margin)
+        out = self.modulated(maps, styles, padded=margin)
         out = out + (self.noise if noise is None else noise) * self.noise_strength
-        return activated(out + self.bias[:, None, None])
+        return limited(activated(out + self.bias[:, None, None]), self._clamp)
 
 
 class Generator(nn.Module):
@@ -232,7 +258,16 @@ class Generator(nn.Module):
         for resolution in shape.resolutions:
             n_out = shape.channels(resolution)
             for number, double in ((0, True), (1, False)) if resolution > 4 else ((0, False),):
-                self.convolutions.append(Convolution(n_in, n_out, resolution, double=double))
+                self.convolutions.append(
+                    Convolution(
+                        n_in,
+                        n_out,
+                        resolution,
+                        double=double,
+                        borders=shape.borders,
+                        clamp=shape.clamp,
+                    )
+                )
                 widths.append(
                     (f"{resolution}/convolution {number}", "convolution", resolution, n_in)
                 )
@@ -311,8 +346,13 @@ class Generator(nn.Module):
             maps = self.convolutions[layer.place](state.maps, part, drawn)
             return SynthesisState(maps, state.image)
         added = self.projections[layer.place](state.maps, part) + self.image_bias[layer.place]
-        image = added if state.image is None else doubled(state.image) + added
+        added = limited(added, self.shape.clamp)
+        image = added if state.image is None else self.enlarged(state.image) + added
         return SynthesisState(state.maps, image)
+
+    def enlarged(self, image: Tensor) -> Tensor:
+        """Return an image (N, 1, H, W) with both sides doubled, as between two projections."""
+        return doubled(image, self.shape.borders)
 
     def forward(self, z: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """Images (N, 1, size, size), about [−1, 1], of z (N, latent)."""
@@ -324,6 +364,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, shape: StyleGANShape, *, group: int = 4) -> None:
         super().__init__()
+        self.shape = shape
         self._group = group
         blocks: list[nn.Module] = [EqualisedConvolution(1, shape.channels(shape.size), 1)]
         for resolution in shape.resolutions[:0:-1]:
@@ -372,9 +413,31 @@ def activated(values: Tensor) -> Tensor:
     return functional.leaky_relu(values, _SLOPE) * _GAIN
 
 
-def doubled(maps: Tensor) -> Tensor:
-    """Both sides doubled with the filter [1, 3, 3, 1]."""
-    return functional.interpolate(maps, scale_factor=2, mode="bilinear", align_corners=False)
+def limited(values: Tensor, clamp: float) -> Tensor:
+    """Values held to ±``clamp``; 0 for no limit."""
+    return values.clamp(-clamp, clamp) if clamp else values
+
+
+def doubled(maps: Tensor, borders: Borders = "edge", *, margin: bool = False) -> Tensor:
+    """Both sides doubled with the filter [1, 3, 3, 1].
+
+    Parameters
+    ----------
+    maps
+        (N, C, H, W).
+    borders
+        What lies beyond the maps.
+    margin
+        With zeros beyond: return the pixel around the result as well, (N, C, 2H + 2, 2W + 2),
+        which the filter fills from the edge and a 3 × 3 convolution without padding uses up.
+    """
+    if borders == "edge":
+        return functional.interpolate(maps, scale_factor=2, mode="bilinear", align_corners=False)
+    wide = functional.interpolate(
+        functional.pad(maps, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False
+    )
+    cut = 1 if margin else 2
+    return wide[:, :, cut:-cut, cut:-cut]
 
 
 def to_brightness(images: Tensor) -> Tensor:

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from explainers.generators.stylegan2 import Generator, Modulated, SynthesisState, doubled
+from explainers.classifiers.base import Classifier
+from explainers.differentiation import to_input_range
+from explainers.generators.stylegan2 import Generator, Modulated, SynthesisState
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ def _projected(
     added = film.states[layer].maps[0, channels] * change[:, None, None]  # (M, h, w)
     grown = added[:, None]
     for _ in range(place + 1, len(generator.projections)):
-        grown = doubled(grown)
+        grown = generator.enlarged(grown)
     return film.image + grown
 
 
@@ -114,3 +116,8 @@ def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(images.shape[-2:]) == size:
         return images
     return functional.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def seen_logits(classifier: Classifier, images: Tensor) -> Tensor:
+    """Logits (N, F) of images (N, 1, H, W) in [0, 1], at the classifier's size and in its range."""
+    return classifier.logits(to_input_range(enlarged(images, classifier.input_size), classifier))

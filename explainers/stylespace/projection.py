@@ -8,11 +8,13 @@ The classifier term holds C(G(S)) at C(x): it reconstructs a prediction, it does
 The styles are optimised in units of their own spread over samples, so that one learning rate suits
 all of them, and are held to that spread weakly (``prior``), without which dimensions that hardly
 touch the image drift far outside anything the generator has learnt.
+
+What each term is worth, and how many steps are enough: docs/back-projection.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +25,13 @@ from torch.nn import functional
 
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
-from explainers.differentiation import to_input_range
 from explainers.generators.stylegan2 import Generator, to_brightness
-from explainers.stylespace.clamped import enlarged
+from explainers.stylespace.clamped import seen_logits
+from explainers.stylespace.perceptual import Features, LearnedFeatures
 from explainers.stylespace.ranges import StyleRanges
 
-Features = Callable[[Tensor], Sequence[Tensor]]
-"""Feature maps (N, C, h, w) of images (N, 1, H, W) in [0, 1], of as many stages as it likes."""
+_MEAN_SAMPLES = 100_000
+_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class ProjectionSettings:
         Of Adam; the rate falls to zero along a cosine.
     batch_size
         Films at once.
+    half_precision
+        bfloat16 inside the generator and the features while searching; the loss, the styles and
+        the final verdict stay float32.
     """
 
     features: float = 0.05
@@ -55,6 +60,7 @@ class ProjectionSettings:
     n_steps: int = 500
     learning_rate: float = 0.08
     batch_size: int = 16
+    half_precision: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +118,8 @@ def project(
     settings
         Weights and steps.
     features, discriminator
-        Networks of the optional terms.
+        Networks of the optional terms: see :mod:`explainers.stylespace.perceptual` and
+        :func:`explainers.training.stylegan2_discriminator.load_discriminator`.
     start
         (N, D) styles to begin with, e.g. of an encoder; the mean style if not given.
     on_progress, cancelled
@@ -130,11 +137,12 @@ def project(
             f"The generator draws films of {size} × {size}; got images of "
             f"{tuple(images.shape)}. Bring them to (N, 1, {size}, {size}) first."
         )
+    quick = copy.deepcopy(generator).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     total = settings.n_steps * -(-len(images) // settings.batch_size)
     found, done = [], 0
     for first in range(0, len(images), settings.batch_size):
         part = images[first : first + settings.batch_size]
-        search = _Search(generator, classifier, part, ranges, settings, features, discriminator)
+        search = _Search(quick, classifier, part, ranges, settings, features, discriminator)
         begun = None if start is None else start[first : first + len(part)]
         found.append(search.run(begun, done, total, on_progress, cancelled))
         done += settings.n_steps
@@ -159,8 +167,8 @@ class _Search:
         self.features, self.discriminator = features, discriminator
         self.spread = ranges.spread.clamp(min=1e-4)
         with torch.no_grad():
-            self.logits = _logits(classifier, images)
-            self.wanted = [] if features is None else [_unit(maps) for maps in features(images)]
+            self.logits = seen_logits(classifier, images)
+            self.wanted = self._stages(images)
 
     def run(
         self,
@@ -194,23 +202,96 @@ class _Search:
 
     def loss(self, styles: Tensor, offsets: Tensor) -> Tensor:
         """Sum over films, so that each film's search does not depend on its neighbours."""
-        drawn = self.generator.synthesise(styles)
+        with self._half():
+            drawn = self.generator.synthesise(styles)
+        drawn = drawn.float()
         images = drawn / 2 + 0.5  # not clipped: a clipped pixel has no slope
         loss = (images - self.images).square().mean(dim=(1, 2, 3)).sum()
-        for maps, wanted in zip(
-            self.features(images) if self.features is not None else (), self.wanted, strict=True
-        ):
-            apart = (_unit(maps) - wanted).square().sum(dim=1).mean(dim=(1, 2)).sum()
+        for maps, wanted in zip(self._stages(images), self.wanted, strict=True):
+            apart = (maps - wanted).square().sum(dim=1).mean(dim=(1, 2)).sum()
             loss = loss + self.settings.features / len(self.wanted) * apart
-        apart = (_logits(self.classifier, images) - self.logits).square().mean(dim=1).sum()
-        loss = loss + self.settings.classifier * apart
+        if self.settings.classifier:
+            logits = seen_logits(self.classifier, images)
+            apart = (logits - self.logits).square().mean(dim=1).sum()
+            loss = loss + self.settings.classifier * apart
         if self.discriminator is not None:
-            scores = self.discriminator(drawn)
-            loss = loss + self.settings.discriminator * functional.softplus(-scores).sum()
+            loss = loss + self.settings.discriminator * self._unlike(drawn)
         return loss + self.settings.prior * offsets.square().mean(dim=1).sum()
+
+    def _stages(self, images: Tensor) -> list[Tensor]:
+        """Features of unit length at every place, weighted if their weights are learnt."""
+        if self.features is None:
+            return []
+        with self._half():
+            found = self.features(images)
+        stages = [_unit(maps.float()) for maps in found]
+        if isinstance(self.features, LearnedFeatures):
+            scales = self.features.scales
+            stages = [maps * scale for maps, scale in zip(stages, scales, strict=True)]
+        return stages
+
+    def _unlike(self, drawn: Tensor) -> Tensor:
+        """What the discriminator holds against each film; one by one, for it compares a batch."""
+        assert self.discriminator is not None
+        with self._half():
+            scores = torch.cat([self.discriminator(each) for each in drawn.split(1)])
+        return functional.softplus(-scores.float()).sum()
+
+    def _half(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.settings.half_precision)
 
     def _styles(self, offsets: Tensor) -> Tensor:
         return self.ranges.mean + self.spread * offsets
+
+
+@torch.no_grad()
+def style_centre(
+    generator: Generator,
+    *,
+    n_samples: int = _MEAN_SAMPLES,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    cancelled: Cancelled | None = None,
+) -> StyleRanges:
+    """Return where a projection begins: the mean style of many samples, and their spread.
+
+    As :func:`explainers.stylespace.ranges.style_ranges` without a percentile, but no sample is
+    kept, so that 100,000 of them need no more memory than a thousand.
+
+    Parameters
+    ----------
+    generator
+        The generator; only its mapping and affine layers run.
+    n_samples
+        Samples.
+    seed
+        Of the samples.
+    on_progress, cancelled
+        Samples done and in all.
+
+    Raises
+    ------
+    ExplainerError
+        If there are fewer than two samples, or it is cancelled.
+    """
+    if n_samples < 2:
+        raise ExplainerError(f"A mean style needs at least two samples; got {n_samples}.")
+    dice = torch.Generator().manual_seed(seed)
+    low = torch.full((generator.n_styles,), torch.inf)
+    high, total, squares = -low, torch.zeros(len(low)).double(), torch.zeros(len(low)).double()
+    for done in range(0, n_samples, _BATCH):
+        if cancelled is not None and cancelled():
+            raise ExplainerError("Stopped before the mean style was known.")
+        z = torch.randn(min(_BATCH, n_samples - done), generator.shape.latent, generator=dice)
+        styles = generator.styles(generator.latents(z))
+        low, high = torch.minimum(low, styles.amin(dim=0)), torch.maximum(high, styles.amax(dim=0))
+        total += styles.sum(dim=0)
+        squares += styles.double().square().sum(dim=0)
+        if on_progress is not None:
+            on_progress(done + len(z), n_samples)
+    mean = total / n_samples
+    variance = (squares - n_samples * mean.square()).clamp(min=0) / (n_samples - 1)
+    return StyleRanges(low, high, mean.float(), variance.sqrt().float(), n_samples)
 
 
 @torch.no_grad()
@@ -219,8 +300,8 @@ def _judged(
 ) -> Projection:
     drawn = torch.cat([to_brightness(generator.synthesise(part)) for part in styles.split(32)])
     shift = [
-        classifier.probabilities(_logits(classifier, one))
-        - classifier.probabilities(_logits(classifier, other))
+        classifier.probabilities(seen_logits(classifier, one))
+        - classifier.probabilities(seen_logits(classifier, other))
         for one, other in zip(drawn.split(32), images.split(32), strict=True)
     ]
     return Projection(
@@ -229,10 +310,6 @@ def _judged(
         mae=((drawn - images).abs().mean(dim=(1, 2, 3)) * 255).numpy(),
         shift=torch.cat(shift).numpy(),
     )
-
-
-def _logits(classifier: Classifier, images: Tensor) -> Tensor:
-    return classifier.logits(to_input_range(enlarged(images, classifier.input_size), classifier))
 
 
 def _unit(maps: Tensor) -> Tensor:

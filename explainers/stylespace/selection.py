@@ -97,11 +97,26 @@ def selected(
     return tuple(_factor(sweep, finding, d, float(values[d]), threshold) for d in chosen)
 
 
-def strongest(sweep: Sweep, finding: str, n: int = 1) -> tuple[Factor, ...]:
-    """Return the n dimensions with the largest mean change, whether or not they pass."""
+def strongest(
+    sweep: Sweep, finding: str, n: int = 1, *, threshold: float = 0.3
+) -> tuple[Factor, ...]:
+    """Return the n dimensions with the largest mean change, whether or not they pass.
+
+    A screened sweep has measured a dimension below its threshold only where the gradient expected
+    it above, so there the largest change is a lower bound.
+
+    Parameters
+    ----------
+    sweep, finding
+        As for :func:`selected`.
+    n
+        How many.
+    threshold
+        δ that ``share_moved`` counts films by.
+    """
     values = aggregated(sweep, finding, "mean")
     order = np.argsort(-values, kind="stable")[:n]
-    return tuple(_factor(sweep, finding, int(d), float(values[d]), 0.3) for d in order)
+    return tuple(_factor(sweep, finding, int(d), float(values[d]), threshold) for d in order)
 
 
 def flips(sweep: Sweep, finding: str, dimension: int) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ Three ways give the same numbers where they give any:
 
 - ``naive`` makes every image from the beginning: what a first implementation does;
 - ``exhaustive`` keeps what lies below the changed layer and batches dimensions;
-- ``screened`` first asks the gradient which dimensions can matter and then measures those exactly.
+- ``screened`` first asks the gradient which ends of which dimensions can matter and then measures
+  those exactly. What it passes over counts as no change.
 """
 
 from __future__ import annotations
@@ -23,13 +24,12 @@ from torch import Tensor
 
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
-from explainers.differentiation import to_input_range
 from explainers.generators.stylegan2 import Generator, to_brightness
-from explainers.stylespace.clamped import clamped_images, enlarged, known_film
+from explainers.stylespace.clamped import clamped_images, known_film, seen_logits
 from explainers.stylespace.ranges import StyleRanges
 
 Mode = Literal["naive", "exhaustive", "screened"]
-_BATCH = 32
+_BATCH = 8  # more fall out of a processor's cache and take up to three times as long per image
 
 
 class SweepStopped(ExplainerError):
@@ -59,8 +59,8 @@ class Sweep:
 
     @property
     def measured(self) -> NDArray[np.bool_]:
-        """(N, D): which dimensions were measured on which film."""
-        return np.asarray(np.isfinite(self.changes).all(axis=(2, 3)))
+        """(N, D, 2): which ends of which dimensions were measured on which film."""
+        return np.asarray(np.isfinite(self.changes).all(axis=3))
 
 
 def sweep(
@@ -90,7 +90,7 @@ def sweep(
     threshold
         The |Δ| that a selection will ask for; only the screening uses it.
     caution
-        A dimension is measured if the gradient predicts at least this share of the threshold.
+        An end is measured if the gradient predicts at least this share of the threshold there.
     on_progress, cancelled
         Films done and in all.
 
@@ -116,14 +116,14 @@ def sweep(
     return Sweep(np.stack(changes), np.stack(probabilities), tuple(classifier.findings), mode)
 
 
-def screened_dimensions(
+def screened_ends(
     generator: Generator,
     classifier: Classifier,
     film: Tensor,
     ranges: StyleRanges,
     least: float,
 ) -> NDArray[np.bool_]:
-    """Return which dimensions (D,) the gradient expects to change some probability by ``least``.
+    """Return at which ends (D, 2) the gradient expects some probability to change by ``least``.
 
     The change of a logit is taken as slope times distance and carried through the calibrated
     probability, so that a saturated prediction is judged by where its logit would go and not by
@@ -136,7 +136,7 @@ def screened_dimensions(
     film
         (D,) styles.
     least
-        |Δ| below which a dimension is passed over.
+        |Δ| below which an end is passed over.
     """
     reach = torch.stack([ranges.low, ranges.high]) - film  # (2, D)
     logits, slopes = _slopes(generator, classifier, film)  # (F,), (F, D)
@@ -144,12 +144,12 @@ def screened_dimensions(
     at_rest = classifier.probabilities(logits[None])[0]
     there = classifier.probabilities(moved.permute(1, 2, 0).reshape(-1, len(logits)))
     expected = (there.reshape(2, -1, len(logits)) - at_rest).abs()
-    return np.asarray((expected >= least).any(dim=0).any(dim=1).numpy())
+    return np.asarray((expected >= least).any(dim=2).numpy().T)
 
 
 def _slopes(generator: Generator, classifier: Classifier, film: Tensor) -> tuple[Tensor, Tensor]:
     styles = film[None].clone().requires_grad_()
-    logits = classifier.logits(_seen(generator.synthesise(styles), classifier))[0]
+    logits = seen_logits(classifier, to_brightness(generator.synthesise(styles)))[0]
     rows = [
         torch.autograd.grad(logit, styles, retain_graph=number + 1 < len(logits))[0][0]
         for number, logit in enumerate(logits)
@@ -170,23 +170,23 @@ def _film_changes(
     n_dims, n_findings = len(film), len(classifier.findings)
     known = known_film(generator, film)
     at_rest = _predicted(known.image, classifier)[0]
-    wanted = np.ones(n_dims, bool)
+    wanted = np.ones((n_dims, 2), bool)
     if mode == "screened":
         with torch.enable_grad():
-            wanted = screened_dimensions(generator, classifier, film, ranges, least)
+            wanted = screened_ends(generator, classifier, film, ranges, least)
     changes = np.full((n_dims, 2, n_findings), np.nan, np.float32)
+    reach = torch.stack([ranges.low, ranges.high], dim=1)  # (D, 2)
     for number, layer in enumerate(generator.layers):
-        chosen = np.flatnonzero(wanted[layer.start : layer.stop]) + layer.start
-        for part in _parts(chosen, 1 if mode == "naive" else _BATCH // 2):
-            dims = torch.from_numpy(part)
-            both = torch.cat([dims, dims])
-            ends = torch.cat([ranges.low[dims], ranges.high[dims]])
+        chosen = np.argwhere(wanted[layer.start : layer.stop])  # (M, 2)
+        chosen[:, 0] += layer.start
+        for part in _parts(chosen, 2 if mode == "naive" else _BATCH):
+            dims, ends = torch.from_numpy(part[:, 0]), torch.from_numpy(part[:, 1])
+            values = reach[dims, ends]
             if mode == "naive":
-                images = _from_the_start(generator, film, both, ends)
+                images = _from_the_start(generator, film, dims, values)
             else:
-                images = clamped_images(generator, known, number, both, ends)
-            moved = (_predicted(images, classifier) - at_rest).numpy()
-            changes[part, 0], changes[part, 1] = moved[: len(part)], moved[len(part) :]
+                images = clamped_images(generator, known, number, dims, values)
+            changes[part[:, 0], part[:, 1]] = (_predicted(images, classifier) - at_rest).numpy()
     if not np.isfinite(changes[wanted]).all():
         raise ExplainerError(
             "The classifier returned a probability that is not finite on a generated film; check "
@@ -208,14 +208,11 @@ def _from_the_start(
 
 
 def _predicted(images: Tensor, classifier: Classifier) -> Tensor:
-    return classifier.probabilities(classifier.logits(_seen(images, classifier)))
-
-
-def _seen(images: Tensor, classifier: Classifier) -> Tensor:
-    return to_input_range(enlarged(to_brightness(images), classifier.input_size), classifier)
+    return classifier.probabilities(seen_logits(classifier, to_brightness(images)))
 
 
 def _parts(indices: NDArray[np.int64], size: int) -> Sequence[NDArray[np.int64]]:
+    """Cut (M, 2) places into parts of at most ``size``."""
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 

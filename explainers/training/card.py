@@ -8,18 +8,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 from data.scratch import replacing
 from explainers.base import ExplainerError
 from explainers.training.adversarial import AdversarialRun
 from explainers.training.films import Films
-from explainers.training.held_out import (
-    AutoencoderFigures,
-    ClassifierFigures,
-    GeneratorFigures,
-    Interval,
-)
 from explainers.training.loop import EpochRecord, LoopSettings, TrainingRun
 
 
@@ -39,8 +33,17 @@ class TrainingData:
     split: str
 
 
-Figures = ClassifierFigures | AutoencoderFigures | GeneratorFigures
-"""What is said of a network on held-out patients."""
+class Figures(Protocol):
+    """What is said of a network on held-out patients; a frozen dataclass."""
+
+    @property
+    def split(self) -> str:
+        """Split that it was measured on."""
+        ...
+
+    def lines(self) -> list[str]:
+        """Lines of Markdown for the card."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ def make_card(
     options: Mapping[str, Any],
     run: TrainingRun | AdversarialRun,
     held_out: Figures,
+    limits: tuple[str, ...] = (),
 ) -> ModelCard:
-    """Assemble the card of the weights file ``path``."""
+    """Assemble the card of the weights file ``path``; ``limits`` come before the usual ones."""
     simulated = bool(data.simulator)
     return ModelCard(
         name=path.stem,
@@ -145,7 +149,7 @@ def make_card(
         minutes=run.spent_s / 60,
         history=run.history,
         held_out=held_out,
-        limits=_limits(kind, simulated),
+        limits=(*limits, *_limits(kind, simulated)),
     )
 
 
@@ -213,7 +217,7 @@ def card_markdown(card: ModelCard) -> str:
         "",
         f"## On held-out patients ({card.held_out.split} split)",
         "",
-        *_figures(card.held_out),
+        *card.held_out.lines(),
         "",
         "## Limits",
         "",
@@ -226,56 +230,22 @@ def card_markdown(card: ModelCard) -> str:
 
 def _schedule(card: ModelCard) -> str:
     rate = f"{card.settings.learning_rate:g}"
-    if card.kind == "stylegan2":
-        return f"Adam without momentum, learning rate {rate}, averaged weights"
+    if card.kind in _ADVERSARIAL:
+        return f"Adam, learning rate {rate}, averaged weights"
     return (
         f"AdamW, peak learning rate {rate}, cosine schedule, weights averaged with decay "
         f"{card.settings.ema_decay:g}"
     )
 
 
-def _figures(figures: Figures) -> list[str]:
-    if isinstance(figures, ClassifierFigures):
-        lines = [
-            f"{figures.n_patients} patients. AUC with a 95 % bootstrap interval by patient; "
-            "sensitivity and specificity at probability 0.5.",
-            "",
-            "| Finding | Positive | AUC | AUC without tubes | Sensitivity "
-            "| mild / moderate / severe | Specificity |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
-        ]
-        for f in figures.findings:
-            thirds = " / ".join(f"{value:.2f}" for value in f.sensitivity_by_severity) or "–"
-            tube_free = _interval(f.auc_tube_free) if f.auc_tube_free else "–"
-            lines.append(
-                f"| {f.finding} | {f.n_positive} of {f.n_films} | {_interval(f.auc)} | {tube_free} "
-                f"| {f.sensitivity:.2f} | {thirds} | {f.specificity:.2f} |"
-            )
-        return lines
-    if isinstance(figures, GeneratorFigures):
-        return [
-            f"{figures.n_images} samples against as many films, in the features of the classifier "
-            f"{figures.features[:16]}… (comparable with each other only): Fréchet distance "
-            f"{figures.frechet:.3g}, between halves of the films {figures.frechet_of_films:.3g}; "
-            f"precision {figures.precision:.2f}, recall {figures.recall:.2f}.",
-        ]
-    lines = [
-        f"{figures.n_films} films. Mean absolute error {figures.error:.2f} of 255 grey levels, "
-        f"{figures.error_in_masks:.2f} inside the masks of findings.",
-        "",
-        "| Finding | Positive | Error in mask (1/255) | Mean abs. shift of f, positives "
-        "| Mean shift | Mean abs. shift, negatives |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for r in figures.findings:
-        shifts = (r.probability_shift, r.signed_shift, r.negatives_shift)
-        cells = " | ".join("–" if value is None else f"{value:.3f}" for value in shifts)
-        lines.append(f"| {r.finding} | {r.n_positive} | {r.error_in_mask:.2f} | {cells} |")
-    return lines
-
-
-def _interval(interval: Interval) -> str:
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+_ADVERSARIAL: Final = ("stylegan2", "wgan", "structure_class", "paired")
+_LIMITS: Final[Mapping[str, str]] = {
+    "classifier": "Probability 0.5 is the operating point (largest Youden index on validation "
+    "films), not an even chance; probabilities are not frequencies.",
+    "stylegan2": "Samples show nobody; a film can only be approached, not reproduced.",
+    "autoencoder": "Reconstruction loses detail and can move predictions; compare f(x) with "
+    "f(D(E(x))) before an explanation is believed.",
+}
 
 
 def _limits(kind: str, simulated: bool) -> tuple[str, ...]:
@@ -285,18 +255,8 @@ def _limits(kind: str, simulated: bool) -> tuple[str, ...]:
             "Trained on simulated films: figures say nothing about real radiographs, and real "
             "radiographs give meaningless output."
         )
-    if kind == "classifier":
-        limits.append(
-            "Probability 0.5 is the operating point (largest Youden index on validation films), "
-            "not an even chance; probabilities are not frequencies."
-        )
-    elif kind == "stylegan2":
-        limits.append("Samples show nobody; a film can only be approached, not reproduced.")
-    else:
-        limits.append(
-            "Reconstruction loses detail and can move predictions; compare f(x) with f(D(E(x))) "
-            "before an explanation is believed."
-        )
+    if kind in _LIMITS:
+        limits.append(_LIMITS[kind])
     limits.append("For research on explanations. Not a medical device.")
     return tuple(limits)
 

@@ -27,6 +27,9 @@ class Interval:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
 
 @dataclass(frozen=True)
 class FindingFigures:
@@ -60,6 +63,25 @@ class ClassifierFigures:
     n_patients: int
     findings: tuple[FindingFigures, ...]
 
+    def lines(self) -> list[str]:
+        """Lines of Markdown for the card."""
+        lines = [
+            f"{self.n_patients} patients. AUC with a 95 % bootstrap interval by patient; "
+            "sensitivity and specificity at probability 0.5.",
+            "",
+            "| Finding | Positive | AUC | AUC without tubes | Sensitivity "
+            "| mild / moderate / severe | Specificity |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for f in self.findings:
+            thirds = " / ".join(f"{value:.2f}" for value in f.sensitivity_by_severity) or "–"
+            lines.append(
+                f"| {f.finding} | {f.n_positive} of {f.n_films} | {f.auc} "
+                f"| {f.auc_tube_free or '–'} | {f.sensitivity:.2f} | {thirds} "
+                f"| {f.specificity:.2f} |"
+            )
+        return lines
+
 
 @dataclass(frozen=True)
 class ReconstructionFigures:
@@ -89,6 +111,22 @@ class AutoencoderFigures:
     error_in_masks: float
     findings: tuple[ReconstructionFigures, ...]
 
+    def lines(self) -> list[str]:
+        """Lines of Markdown for the card."""
+        lines = [
+            f"{self.n_films} films. Mean absolute error {self.error:.2f} of 255 grey levels, "
+            f"{self.error_in_masks:.2f} inside the masks of findings.",
+            "",
+            "| Finding | Positive | Error in mask (1/255) | Mean abs. shift of f, positives "
+            "| Mean shift | Mean abs. shift, negatives |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for r in self.findings:
+            shifts = (r.probability_shift, r.signed_shift, r.negatives_shift)
+            cells = " | ".join("–" if value is None else f"{value:.3f}" for value in shifts)
+            lines.append(f"| {r.finding} | {r.n_positive} | {r.error_in_mask:.2f} | {cells} |")
+        return lines
+
 
 @dataclass(frozen=True)
 class GeneratorFigures:
@@ -105,6 +143,15 @@ class GeneratorFigures:
     precision: float
     recall: float
     features: str
+
+    def lines(self) -> list[str]:
+        """Lines of Markdown for the card."""
+        return [
+            f"{self.n_images} samples against as many films, in the features of the classifier "
+            f"{self.features[:16]}… (comparable with each other only): Fréchet distance "
+            f"{self.frechet:.3g}, between halves of the films {self.frechet_of_films:.3g}; "
+            f"precision {self.precision:.2f}, recall {self.recall:.2f}.",
+        ]
 
 
 def auc(scores: NDArray[np.floating], labels: NDArray[np.floating]) -> float:

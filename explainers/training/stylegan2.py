@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from explainers.base import Cancelled, ExplainerError
-from explainers.checkpoint import read_network, write_network
+from explainers.checkpoint import SavedNetwork, read_network, write_network
 from explainers.classifiers.networks import SmallNet
 from explainers.classifiers.ours import OurClassifier
 from explainers.evaluation.distances import frechet, set_distance
@@ -336,7 +337,7 @@ def train_stylegan2(
     )
     fingerprint = fingerprint_of(
         kind="stylegan2",
-        shape=asdict(shape),
+        shape=shape_record(shape),
         options=asdict(options),
         films=films.digest,
         rows=len(task.rows),
@@ -474,7 +475,36 @@ def save_generator(path: Path, generator: Generator) -> str:
     ExplainerError
         If the weights are not finite or the disk refuses.
     """
-    return write_network(path, generator, "stylegan2", asdict(generator.shape))
+    return write_network(path, generator, "stylegan2", shape_record(generator.shape))
+
+
+def shape_record(shape: StyleGANShape) -> dict[str, Any]:
+    """Return the sizes of a shape by name, without options that stand at their default.
+
+    Files and checkpoints written before an option was thought of thus keep their meaning.
+    """
+    plain = StyleGANShape()
+    return {
+        name: value
+        for name, value in asdict(shape).items()
+        if name not in ("borders", "clamp") or value != getattr(plain, name)
+    }
+
+
+def shape_of(saved: SavedNetwork) -> StyleGANShape:
+    """Return the shape in the header of a weights file.
+
+    Raises
+    ------
+    ExplainerError
+        If the header lacks a size or one is out of range.
+    """
+    sizes = ("size", "channel_base", "channel_limit", "latent", "n_mapping")
+    return StyleGANShape(
+        **{name: int(saved.field(name)) for name in sizes},
+        borders=saved.header.get("borders", "edge"),
+        clamp=float(saved.header.get("clamp", 0.0)),
+    )
 
 
 def load_generator(path_or_name: str | Path) -> Generator:
@@ -486,8 +516,7 @@ def load_generator(path_or_name: str | Path) -> Generator:
         If the file is missing, unreadable, of another kind, or does not fit its architecture.
     """
     saved = read_network(path_or_name, "stylegan2")
-    shape = StyleGANShape(**{name: int(saved.field(name)) for name in asdict(StyleGANShape())})
     with torch.random.fork_rng(devices=[]):
-        generator = Generator(shape)
+        generator = Generator(shape_of(saved))
     saved.fill(generator)
     return generator

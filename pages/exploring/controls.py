@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import streamlit as st
@@ -19,9 +20,13 @@ from pages.exploring.films import OWN_SET, Film, case_film, case_sets, uploaded_
 from pages.exploring.networks import Network, available
 from pages.exploring.request import (
     FIRST,
+    PAIRED,
+    SEARCHED,
     FilmRange,
     Request,
+    Search,
     film_methods,
+    is_shift,
     map_methods,
     variant_title,
 )
@@ -30,6 +35,42 @@ from pages.parts.context import Visit
 
 NONE: Final = "none"
 _WIDTHS: Final = (1.25, 1.45, 1.7, 1.65, 2.3, 1, 0.95, 0.85, 1.1)
+
+
+@dataclass(frozen=True)
+class _Slider:
+    """A parameter of a search as the page offers it."""
+
+    label: str
+    low: float
+    high: float
+    step: float
+    format: str
+    words: str
+
+
+_SLIDERS: Final[Mapping[str, _Slider]] = MappingProxyType(
+    {
+        "gamma": _Slider(
+            "γ", 0.0, 10.0, 0.1, "%.1f", "Weight of the distance to the reconstruction."
+        ),
+        "rho": _Slider(
+            "ρ", 0.0, 0.95, 0.05, "%.2f", "Prediction to be passed; 0 is the other side of 0.5."
+        ),
+        "alpha": _Slider("α", 0.005, 0.2, 0.005, "%.3f", "Length of a step."),
+        "cap": _Slider("Cap", 10, 2000, 10, "%d", "Steps at most."),
+        "lam_max": _Slider(
+            "Largest λ",
+            1.05,
+            4.0,
+            0.05,
+            "%.2f",
+            "0 takes the finding out, 1 is the reconstruction.",
+        ),
+        "n_steps": _Slider("Steps", 2, 40, 1, "%d", "From λ = 0 to the largest λ."),
+        "restarts": _Slider("Restarts", 1, 8, 1, "%d", "Starts of the search for the latents."),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +85,8 @@ class Choice:
         Which of reconstruction and difference are shown.
     kinds
         Which maps of the moving film are shown.
+    top
+        Share of the pixels of a paired explanation that is shown, in per cent.
     download
         Where the download button goes.
     """
@@ -51,6 +94,7 @@ class Choice:
     request: Request
     parts: tuple[str, ...]
     kinds: tuple[str, ...]
+    top: int
     download: st.delta_generator.DeltaGenerator
 
 
@@ -77,14 +121,37 @@ def choose(visit: Visit) -> Choice:
         findings = list(first.findings or visit.protocol.cases.findings)
         finding = _choose_finding(findings, known, film)
     with places[4]:
-        variant = _choose_variant()
+        variant = _choose_variant(offered(film_methods(), first, known))
     with places[5]:
-        methods, kinds, parts = _choose_panels()
+        methods, kinds, parts = _choose_panels(offered(map_methods(), first, known))
+    range_, search, top = FilmRange(), Search(), 100
     with places[6]:
-        range_ = _choose_range()
+        if is_shift(variant):
+            range_ = _choose_range()
+        elif variant in PAIRED:
+            top = _choose_threshold()
+        else:
+            search = _choose_search(variant)
     rows = (first, networks[second]) if second in networks else (first,)
-    request = Request(film, finding, rows, methods, variant, range_)
-    return Choice(request, parts, kinds, places[8])
+    request = Request(film, finding, rows, methods, variant, range_, search)
+    return Choice(request, parts, kinds, top, places[8])
+
+
+def offered(
+    methods: Sequence[str], network: Network, known: Mapping[str, frozenset[tuple[str, str]]]
+) -> list[str]:
+    """Return the methods that a classifier has the networks for.
+
+    Latent Shift is always among them, and what the study's archive holds; what is asked of them
+    beyond that is refused in a sentence.
+    """
+    return [
+        name
+        for name in methods
+        if all(role in network.others for role in spec(name).needs)
+        or (spec(name).kind == "counterfactual" and is_shift(name))
+        or (network.is_study and known.get(name))
+    ]
 
 
 def _choose_source(sets: Mapping[str, Path]) -> Film | None:
@@ -137,22 +204,16 @@ def _select(label: str, options: Sequence[str], key: str, networks: Mapping[str,
     return chosen if chosen in options else options[0]
 
 
-def _choose_variant() -> str:
-    methods = list(film_methods())
-    chosen = st.segmented_control(
-        "Moving film",
-        methods,
-        default=methods[0],
-        required=True,
-        key="variant",
-        bind="query-params",
-        format_func=variant_title,
+def _choose_variant(methods: list[str]) -> str:
+    chosen = st.selectbox(
+        "Variant", methods, key="variant", bind="query-params", format_func=variant_title
     )
     return chosen if chosen in methods else methods[0]
 
 
-def _choose_panels() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    everything = list(map_methods())
+def _choose_panels(
+    everything: list[str],
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     with st.popover("Methods", width="stretch"):
         methods = st.pills(
             "Maps, left to right; what is ticked is computed",
@@ -204,6 +265,37 @@ def _choose_range() -> FilmRange:
             "other side of 0.5 is searched for instead. Changes are computed anew."
         )
     return FilmRange(fall, rise, bool(to_boundary), below, above)
+
+
+def _choose_search(variant: str) -> Search:
+    usual = {each.name: each.default for each in spec(variant).parameters}
+    values: dict[str, float] = {}
+    with st.popover("Search", width="stretch"):
+        for name in SEARCHED.get(variant, ()):
+            slider = _SLIDERS[name]
+            chosen = st.slider(
+                slider.label,
+                slider.low,
+                slider.high,
+                type(slider.low)(usual[name]),
+                slider.step,
+                key=name,
+                bind="query-params",
+                format=slider.format,
+                help=slider.words,
+            )
+            values[name] = round(chosen, 4) if isinstance(chosen, float) else int(chosen)
+        st.caption("Changes are computed anew.")
+    return Search.of(variant, values)
+
+
+def _choose_threshold() -> int:
+    with st.popover("Threshold", width="stretch"):
+        chosen = st.slider(
+            "Top share of |s − a|", 1, 100, 100, 1, key="top", bind="query-params", format="%d %%"
+        )
+        st.caption("The strongest pixels of the explanation are shown, the others left out.")
+    return int(chosen)
 
 
 def _number(label: str, key: str, value: float) -> float:

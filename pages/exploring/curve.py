@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from explainers.record import Counterfactual
+from pages.exploring.request import SHIFT_AXIS
 
 _PAGE, _PLOT, _GRID, _INK, _MUTED = "#0b0d10", "#12151a", "#2a3038", "#c9d0d8", "#8d96a1"
 _LINE, _MARK, _GOAL = "#56b4e9", "#e69f00", "#cc79a7"
@@ -20,6 +21,9 @@ def prediction_curve(
     film: Counterfactual,
     goals: Sequence[float] = (),
     residual: NDArray[np.float64] | None = None,
+    *,
+    axis: str = SHIFT_AXIS,
+    word: str = "λ",
 ) -> go.Figure:
     """Draw the probability of every frame against its step.
 
@@ -34,6 +38,8 @@ def prediction_curve(
         Probabilities that the search was to find, marked at the sides.
     residual
         (T,), f of the residual frames, drawn as a second line.
+    axis, word
+        What the steps count: for the axis, and in a word.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def prediction_curve(
         marker={"size": 5},
         name="f(x′λ)",
         customdata=list(range(1, len(film.steps) + 1)),
-        hovertemplate="frame %{customdata}<br>λ %{x:.3g}<br>f %{y:.3f}<extra></extra>",
+        hovertemplate=f"frame %{{customdata}}<br>{word} %{{x:.3g}}<br>f %{{y:.3f}}<extra></extra>",
     )
     figure.add_scatter(
         x=[0.0],
@@ -86,7 +92,8 @@ def prediction_curve(
             marker={"size": 4},
             name="f of the residual frame",
             customdata=list(range(1, len(film.steps) + 1)),
-            hovertemplate="residual frame %{customdata}<br>λ %{x:.3g}<br>f %{y:.3f}<extra></extra>",
+            hovertemplate=f"residual frame %{{customdata}}<br>{word} "
+            "%{x:.3g}<br>f %{y:.3f}<extra></extra>",
         )
         figure.add_annotation(
             x=low,
@@ -98,7 +105,7 @@ def prediction_curve(
             font={"size": 11, "color": _RESIDUAL},
         )
     figure.update_traces(unselected={"marker": {"opacity": 1}, "textfont": {"color": _INK}})
-    for x, text, anchor in ((low, "lowest λ", "left"), (high, "highest λ", "right")):
+    for x, text, anchor in ((low, "lowest frame", "left"), (high, "highest frame", "right")):
         figure.add_annotation(
             x=x,
             y=0.02,
@@ -108,9 +115,9 @@ def prediction_curve(
             xanchor=anchor,
             font={"size": 11, "color": _MUTED},
         )
-    axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "linecolor": _GRID}
-    figure.update_xaxes(title="λ, way in latent space in units of the logit's gradient", **axis)
-    figure.update_yaxes(title="probability", range=[-0.04, 1.06], dtick=0.25, **axis)
+    grid = {"gridcolor": _GRID, "zerolinecolor": _GRID, "linecolor": _GRID}
+    figure.update_xaxes(title=axis, **grid)
+    figure.update_yaxes(title="probability", range=[-0.04, 1.06], dtick=0.25, **grid)
     figure.update_layout(
         paper_bgcolor=_PAGE,
         plot_bgcolor=_PLOT,

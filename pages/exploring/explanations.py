@@ -19,22 +19,26 @@ from data.raster import resize
 from explainers.archive import ExplanationArchive
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.networks import role
-from explainers.record import MAP_KINDS, Attribution, Counterfactual, Goal
+from explainers.record import MAP_KINDS, Attribution, Counterfactual, Goal, Toggles
 from explainers.registry import create, spec
 from explainers.residual import residual_frames
 from pages.exploring.networks import Network, computing, load
 from pages.exploring.request import (
     JUST_ABOVE,
     JUST_BELOW,
+    OPERATING_POINT,
     FilmRange,
     Request,
     ResidualPredictions,
+    Search,
     Task,
+    is_shift,
 )
 from pages.exploring.work import Compute, Explanation, Result
 from study.folder import StudyFolder
 
 _WAIT_S: Final = 0.2
+_NOTHING: Final = "The search changed nothing, so there is no moving film to show."
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class Explained:
         The moving film, or ``None``.
     method
         The method that made the film.
-    range
-        How far the film was to run.
+    goals
+        Probabilities that the ends of the film were to reach.
     seconds
         Method to wall time, of what there is.
     problems
@@ -71,7 +75,7 @@ class Explained:
     maps: Mapping[str, NDArray[np.float32]]
     film: Counterfactual | None
     method: str
-    range: FilmRange
+    goals: tuple[float, ...]
     seconds: Mapping[str, float]
     problems: tuple[str, ...] = ()
     residual: NDArray[np.float64] | None = None
@@ -80,10 +84,10 @@ class Explained:
 def archived(request: Request, folder: StudyFolder, task: Task) -> Result | None:
     """Return what the study's archive holds for a task, or ``None``.
 
-    It is asked only for the study's own classifier, and for films of the usual range.
+    It is asked only for the study's own classifier, and for films of the usual range and search.
     """
     film = request.film
-    usual = task.range is None or task.range == FilmRange()
+    usual = task.range in (None, FilmRange(), Search())
     if film.case_id is None or not film.in_study or not usual or task.network[0] != "study":
         return None
     if task.residual:
@@ -96,6 +100,8 @@ def archived(request: Request, folder: StudyFolder, task: Task) -> Result | None
         seconds = archive.provenance(film.case_id, task.finding, task.method).seconds
     except ExplainerError as error:
         return Result(None, str(error), archived=True)
+    if isinstance(explanation, Toggles):
+        return None  # the page of the factors shows those
     return Result(explanation, seconds=seconds, archived=True)
 
 
@@ -193,14 +199,8 @@ def _explain(
         )
     range_ = task.range
     goal = Goal(task.finding)
-    if range_ is not None and range_.to_boundary:
-        probability = predict_image(image, classifier)[task.finding][1]
-        up = probability < 0.5
-        goal = Goal(
-            task.finding,
-            target=JUST_ABOVE if up else JUST_BELOW,
-            direction="up" if up else "down",
-        )
+    if isinstance(range_, Search) or (range_ is not None and range_.to_boundary):
+        goal = _goal(task.finding, predict_image(image, classifier)[task.finding][1], range_)
     explainer = create(
         task.method,
         classifier=classifier,
@@ -210,7 +210,24 @@ def _explain(
     )
     small = np.clip(resize(image, classifier.input_size), 0, 1)
     images = torch.from_numpy(small[None, None])  # (1, 1, H, W)
-    return explainer.explain(images, [goal], on_progress=on_progress, cancelled=cancelled)[0]
+    made = explainer.explain(images, [goal], on_progress=on_progress, cancelled=cancelled)[0]
+    if isinstance(made, Toggles):
+        raise ExplainerError(f"{spec(task.method).title} is shown on the page of the factors.")
+    return made
+
+
+def _goal(finding: str, probability: float, range_: FilmRange | Search) -> Goal:
+    """Return where a film with a probability is to go: to the other side."""
+    if isinstance(range_, Search):
+        return Goal(finding, direction="up" if probability < range_.goal else "down")
+    if probability < OPERATING_POINT:
+        return Goal(finding, target=JUST_ABOVE, direction="up")
+    return Goal(finding, target=JUST_BELOW)
+
+
+def shows_nothing(film: Counterfactual) -> bool:
+    """Say whether a moving film does not move, since there was nothing to do or it failed."""
+    return not film.reached and bool((film.frames == film.frames[0]).all())
 
 
 def explained(request: Request, network: Network, results: Mapping[Task, Result]) -> Explained:
@@ -218,9 +235,7 @@ def explained(request: Request, network: Network, results: Mapping[Task, Result]
     maps: dict[str, NDArray[np.float32]] = {}
     seconds: dict[str, float] = {}
     problems: list[str] = []
-    known = Explained(
-        network, request.finding, None, maps, None, request.variant, request.range, seconds
-    )
+    known = Explained(network, request.finding, None, maps, None, request.variant, (), seconds)
     for method in (request.variant, *request.methods):
         result = results.get(request.task(network, method))
         if result is None:
@@ -236,8 +251,16 @@ def explained(request: Request, network: Network, results: Mapping[Task, Result]
         if isinstance(explanation, Attribution):
             maps[method] = explanation.values
             known = replace(known, probability=explanation.probability)
+        elif shows_nothing(explanation):
+            known = replace(known, probability=explanation.probability_image)
+            problems.append(explanation.note or _NOTHING)
         else:
-            known = replace(known, film=explanation, probability=explanation.probability_image)
+            known = replace(
+                known,
+                film=explanation,
+                probability=explanation.probability_image,
+                goals=request.goals(explanation),
+            )
             for kind in MAP_KINDS:
                 maps[f"{method}-{kind}"] = explanation.to_attribution(kind)
     asked = results.get(request.residual_task(network))
@@ -251,5 +274,7 @@ def explained(request: Request, network: Network, results: Mapping[Task, Result]
 
 def map_title(name: str) -> str:
     """Return a map's name for people: ``"latent_shift-max"`` becomes ``"Shift map, max"``."""
-    _, dash, kind = name.rpartition("-")
-    return f"Shift map, {kind}" if dash else spec(name).title
+    method, dash, kind = name.rpartition("-")
+    if not dash:
+        return spec(name).title
+    return f"{'Shift map' if is_shift(method) else spec(method).title}, {kind}"

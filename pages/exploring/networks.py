@@ -147,14 +147,26 @@ def _network(name: str, title: str, path: Path, beside: list[Path]) -> Network |
     if header.get("kind") != "classifier":
         return None
     size = _size(header)
+    digest = _digest(path, _stamp(path))
     others: dict[str, Path] = {}
-    for role in ROLES.values():
-        for each in beside:
+    # What was trained with this very classifier comes before what was trained with another one.
+    preferred = sorted(beside, key=lambda each: _described(each).get("classifier_digest") != digest)
+    for role in ROLES:
+        for each in preferred:
             described = _described(each)
-            if described.get("kind") == role.kind and _size(described) == size:
-                others.setdefault(role.name, each)
+            if _plays(described, role) and _size(described) == size:
+                others.setdefault(role, each)
     findings = tuple(str(each) for each in header.get("findings", ()))
-    return Network(name, title, path, findings, size, others, _digest(path, _stamp(path)))
+    return Network(name, title, path, findings, size, others, digest)
+
+
+def _plays(header: Mapping[str, Any], role: str) -> bool:
+    """Say whether a file is a network of a role."""
+    if header.get("kind") != ROLES[role].kind:
+        return False
+    if role == "wgan":  # one without an encoder cannot start from a film
+        return bool(header.get("encoder_base"))
+    return header.get("kind") != "paired" or header.get("system") == role
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -163,7 +175,13 @@ def _weights(folder: Path) -> list[Path]:
 
 def _size(header: Mapping[str, Any]) -> tuple[int, int] | None:
     size = header.get("input_size")
-    return (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+    if isinstance(size, list) and len(size) == 2:
+        return int(size[0]), int(size[1])
+    for name in ("shape", "synthesis"):  # generators of square images state one side
+        inner = header.get(name)
+        if isinstance(inner, dict) and isinstance(inner.get("size"), int):
+            return inner["size"], inner["size"]
+    return None
 
 
 def _stamp(path: Path) -> tuple[int, int]:

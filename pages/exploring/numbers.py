@@ -8,15 +8,35 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from html import escape
+from types import MappingProxyType
+from typing import Final
 
 from explainers.base import ExplainerError
+from explainers.record import Counterfactual
 from pages.exploring.explanations import Explained, map_title
 from pages.exploring.films import Film
 from pages.exploring.metrics import Truth, chance, measure_film, measure_map
-from pages.exploring.request import variant_title
+from pages.exploring.request import is_shift, step_word, variant_title
 
 LARGE_MOVE = 0.15
 """Change of the probability by reconstruction alone beyond which the page says so."""
+
+MEASURES: Final[Mapping[str, tuple[str, float]]] = MappingProxyType(
+    {
+        "steps_taken": ("Steps of the search", 1),
+        "probability_reencoded": ("f after encoding the end again", 1),
+        "norm_start": ("Length of the latent at the start, 1 is usual", 1),
+        "norm_end": ("Length of the latent at the end, 1 is usual", 1),
+        "reconstruction_error": ("Error of the reconstruction, grey levels", 255),
+        "error": ("Error of the reconstruction, grey levels", 255),
+        "spearman": ("Rank correlation of f with the frames", 1),
+        "violations": ("Share of the steps on which f falls", 1),
+        "stable image": ("f of the stable image", 1),
+        "adversarial image": ("f of the adversarial image", 1),
+        "change": ("Mean |s − a|, grey levels", 255),
+    }
+)
+"""Measures of records that the page shows, in plain words, with what they are multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,8 @@ def rows_of(film: Film, explained: Explained, truth: Truth | None) -> list[Row]:
             zip(moving.steps, moving.probabilities, strict=True), start=1
         ):
             add(method, "probability_frame", value, number, float(step))
+        for name, value in moving.measures.items():
+            add(method, f"measure_{name.replace(' ', '_')}", value)
         if explained.residual is not None:
             for number, (step, value) in enumerate(
                 zip(moving.steps, explained.residual, strict=True), start=1
@@ -130,21 +152,41 @@ def numbers_html(
     if film is not None:
         seconds = explained.seconds.get(explained.method, 0.0)
         flips = (film.probability_image >= 0.5) != (film.probabilities[0] >= 0.5)
+        rises = (film.probability_image >= 0.5) != (film.probabilities[-1] >= 0.5)
+        word, first, last = step_word(explained.method), film.steps[0], film.steps[-1]
+        end = word if is_shift(explained.method) else "frame"
         cells = [
             ("f(x), the film", f"{film.probability_image:.2f}"),
             ("f(x′₀), its reconstruction", f"{film.probability_reconstruction:.2f}"),
-            ("f at the lowest λ", f"{film.probabilities[0]:.2f}{' (flipped)' if flips else ''}"),
+            (f"f at the lowest {end}", f"{film.probabilities[0]:.2f}{_flipped(flips)}"),
             ("… of the residual frame", _lowest_residual(explained)),
-            ("f at the highest λ", f"{film.probabilities[-1]:.2f}"),
-            ("λ range", f"{film.steps[0]:.3g} … {film.steps[-1]:.3g}".replace("-", "−")),
+            (f"f at the highest {end}", f"{film.probabilities[-1]:.2f}{_flipped(rises)}"),
+            (f"{word} range", f"{first + 0.0:.3g} … {last + 0.0:.3g}".replace("-", "−")),
             (f"{variant_title(explained.method)}, seconds", f"{seconds:.2g}"),
+            *_measures(film),
         ]
         parts.append(_table(cells))
     elif explained.probability is not None:
         parts.append(_table([("f(x), the film", f"{explained.probability:.2f}")]))
+    if film is not None and film.note:
+        parts.append(f'<div class="warned" role="alert">{escape(film.note)}</div>')
     parts += [f'<div class="reached" role="status">{escape(s)}</div>' for s in _remarks(explained)]
     parts.append(_truth_html(rows, truth, shown))
     return "".join(parts)
+
+
+def _flipped(flips: bool) -> str:
+    return " (flipped)" if flips else ""
+
+
+def _measures(film: Counterfactual) -> list[tuple[str, str]]:
+    """Return the measures of a record that people are shown, to three significant digits."""
+    found = []
+    for name, value in film.measures.items():
+        if name in MEASURES:
+            title, scale = MEASURES[name]
+            found.append((title, f"{scale * value:.3g}".replace("-", "−")))
+    return found
 
 
 def _lowest_residual(explained: Explained) -> str:
@@ -153,7 +195,7 @@ def _lowest_residual(explained: Explained) -> str:
     if film is None or residual is None:
         return "–"
     flips = (film.probability_image >= 0.5) != (residual[0] >= 0.5)
-    return f"{residual[0]:.2f}{' (flipped)' if flips else ''}"
+    return f"{residual[0]:.2f}{_flipped(flips)}"
 
 
 def _remarks(explained: Explained) -> list[str]:
@@ -161,7 +203,12 @@ def _remarks(explained: Explained) -> list[str]:
     said = list(explained.problems)
     if film is None:
         return said
-    if not film.reached:
+    if not is_shift(explained.method):
+        if film.reached:
+            said.append("The prediction passed the goal.")
+        elif not film.note:  # which says it otherwise
+            said.append("The goal was not reached. The film shows the way that was found.")
+    elif not film.reached:
         missed = [
             word
             for word, reached in (("fall", film.reached_low), ("rise", film.reached_high))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explainers.record import Counterfactual
 from explainers.registry import names, spec
 from pages.exploring.films import Film
 from pages.exploring.networks import STUDY, Network
@@ -16,8 +19,39 @@ VARIANTS: Final = {
     "latent_shift": "one-step",
     "latent_shift_path": "path",
     "latent_shift_optimised": "optimised",
+    "visual_rationale": "visual rationale",
+    "structure_class_traversal": "structure/class",
+    "syce": "SyCE",
+    "cyce": "CyCE",
 }
 """Words for the methods that make moving films."""
+PAIRED: Final = ("syce", "cyce")
+"""Methods that draw two images in one pass: a stable and an adversarial one."""
+SEARCHED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "visual_rationale": ("gamma", "rho", "alpha", "cap"),
+        "structure_class_traversal": ("lam_max", "n_steps", "restarts"),
+    }
+)
+"""Parameters that the page offers, by method."""
+STEP_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "visual_rationale": "steps",
+        "structure_class_traversal": "Δλ",
+        "syce": "share",
+        "cyce": "share",
+    }
+)
+AXES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "visual_rationale": "steps of the search, from the reconstruction",
+        "structure_class_traversal": "Δλ, change of the finding’s factor from the reconstruction",
+        "syce": "share of the fade from the stable to the adversarial image",
+        "cyce": "share of the fade from the film to the adversarial image",
+    }
+)
+SHIFT_AXIS: Final = "λ, way in latent space in units of the logit's gradient"
+OPERATING_POINT: Final = 0.5
 FIRST: Final = ("guided_backprop", "integrated_gradients")
 """Maps that are ticked at first: few, so that films are large, and cheap where not archived."""
 JUST_BELOW: Final = 0.49
@@ -33,6 +67,24 @@ def map_methods() -> tuple[str, ...]:
 def film_methods() -> tuple[str, ...]:
     """Return the registered methods that make a moving film."""
     return tuple(name for name in names() if spec(name).kind == "counterfactual")
+
+
+def is_shift(method: str) -> bool:
+    """Say whether a moving film has frames on both sides of its reconstruction, as many as asked.
+
+    True of the variants of Latent Shift; the others go where the search or the generator leads.
+    """
+    return any(each.name == "frames_below" for each in spec(method).parameters)
+
+
+def step_word(method: str) -> str:
+    """Return what the steps of a method's moving film count, in a word."""
+    return STEP_WORDS.get(method, "λ")
+
+
+def axis_title(method: str) -> str:
+    """Return what the steps of a method's moving film count, for the axis of the curve."""
+    return AXES.get(method, SHIFT_AXIS)
 
 
 def variant_title(method: str) -> str:
@@ -86,6 +138,34 @@ class FilmRange:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Parameters of a moving film that is no Latent Shift.
+
+    Parameters
+    ----------
+    chosen
+        Name and value of those that differ from the method's defaults.
+    """
+
+    chosen: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of(cls, method: str, values: Mapping[str, float]) -> Search:
+        """Return the search with some values of a method's parameters."""
+        usual = {each.name: each.default for each in spec(method).parameters}
+        return cls(tuple((k, v) for k, v in values.items() if v != usual[k]))
+
+    def parameters(self) -> dict[str, float]:
+        """Return the parameters of the explainer."""
+        return dict(self.chosen)
+
+    @property
+    def goal(self) -> float:
+        """The prediction to be passed."""
+        return self.parameters().get("rho", 0.0) or OPERATING_POINT
+
+
+@dataclass(frozen=True)
 class Task:
     """One explanation that is wanted.
 
@@ -96,7 +176,7 @@ class Task:
     finding, network, method
         What is explained, the name and digest of the classifier, the registered method.
     range
-        For moving films.
+        For moving films: how far they run, or how they are searched for.
     residual
         Not the moving film is wanted, but the predictions of its residual frames.
     """
@@ -105,7 +185,7 @@ class Task:
     finding: str
     network: tuple[str, str]
     method: str
-    range: FilmRange | None
+    range: FilmRange | Search | None
     residual: bool = False
 
     @property
@@ -144,7 +224,9 @@ class Request:
     variant
         The method that makes the moving film.
     range
-        How far it runs.
+        How far it runs, where it is a Latent Shift.
+    search
+        How it is searched for, where it is another method.
     """
 
     film: Film
@@ -153,17 +235,20 @@ class Request:
     methods: tuple[str, ...]
     variant: str
     range: FilmRange
+    search: Search = Search()
 
     def task(self, network: Network, method: str) -> Task:
         """Return the task of one method for one classifier."""
-        moving = spec(method).kind == "counterfactual"
-        return Task(
-            self.film.digest,
-            self.finding,
-            (network.name, network.digest),
-            method,
-            self.range if moving else None,
-        )
+        range_: FilmRange | Search | None = None
+        if spec(method).kind == "counterfactual":
+            range_ = self.range if is_shift(method) else self.search
+        return Task(self.film.digest, self.finding, (network.name, network.digest), method, range_)
+
+    def goals(self, film: Counterfactual) -> tuple[float, ...]:
+        """Return the probabilities that the ends of a moving film were to reach."""
+        if is_shift(self.variant):
+            return self.range.wanted(film.probability_reconstruction, film.probability_image)
+        return (self.search.goal,)
 
     def residual_task(self, network: Network) -> Task:
         """Return the task of predicting the residual frames of one classifier's moving film."""

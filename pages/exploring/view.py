@@ -14,10 +14,11 @@ from PIL import Image
 
 from data.raster import quantise, resize
 from explainers.overlay import SIGN_ZERO, shown_values
+from explainers.record import Counterfactual
 from explainers.residual import residual_frames
 from pages.exploring.explanations import Explained, map_title
 from pages.exploring.films import Film
-from pages.exploring.request import Task
+from pages.exploring.request import PAIRED, Task, step_word
 from pages.parts.context import Visit
 from pages.parts.viewer.component import Reading, ViewerPanel, ViewerSettings, show_viewer
 from pages.web.scratch import Scratch, scratch
@@ -29,6 +30,8 @@ FILM, MOVING, RECONSTRUCTION, DIFFERENCE = (
     "Difference",
 )
 """Titles of the panels that are not maps."""
+STABLE, ADVERSARIAL, CHANGE = "Stable image", "Adversarial image", "Explanation |s − a|"
+"""Titles of what paired generators draw."""
 MODES: Final = ("residual", "decoded")
 LARGEST_PX: Final = 1024
 """Longer side of residual frames on screen; larger films are shown smaller there."""
@@ -59,6 +62,7 @@ def show_pictures(
     parts: Sequence[str],
     maps: Sequence[str],
     go_to: tuple[int, int] | None = None,
+    top: int = 100,
 ) -> None:
     """Show the panels of every classifier, all moved together.
 
@@ -76,8 +80,10 @@ def show_pictures(
         Names of maps, left to right.
     go_to
         Frame to move to, and a number that is another one for every such wish.
+    top
+        Share of the pixels of a paired explanation that is shown, in per cent, the strongest ones.
     """
-    panels = [_row_panels(film, explained, task, parts, maps) for explained, task in rows]
+    panels = [_row_panels(film, explained, task, parts, maps, top) for explained, task in rows]
     n_columns = max(len(row) for row in panels)
     titles = [explained.network.title for explained, _ in rows] if len(rows) > 1 else [""]
     for row in panels:  # a panel that is still to come keeps its place
@@ -128,11 +134,12 @@ def _reading(explained: Explained, n_rows: int) -> Reading:
     film = explained.film
     assert film is not None
     fixed = f"f(x) {film.probability_image:.2f}   f(x′₀) {film.probability_reconstruction:.2f}"
+    word = step_word(explained.method)
     residual_f = ["–"] * len(film.steps)
     if explained.residual is not None:
         residual_f = [f"{value:.2f}" for value in explained.residual]
     frames = tuple(
-        f"f(x′λ) {probability:.2f}, residual {of_residual}   λ {step:+.3g}   "
+        f"f(x′λ) {probability:.2f}, residual {of_residual}   {word} {step + 0.0:+.3g}   "
         f"frame {number} of {len(film.steps)}"
         for number, (step, probability, of_residual) in enumerate(
             zip(film.steps, film.probabilities, residual_f, strict=True), start=1
@@ -142,7 +149,12 @@ def _reading(explained: Explained, n_rows: int) -> Reading:
 
 
 def _row_panels(
-    film: Film, explained: Explained, task: Task, parts: Sequence[str], maps: Sequence[str]
+    film: Film,
+    explained: Explained,
+    task: Task,
+    parts: Sequence[str],
+    maps: Sequence[str],
+    top: int,
 ) -> list[Panel]:
     """Draw the panels of one classifier, each only once."""
     drawn: Drawn = st.session_state.setdefault("drawn", {})
@@ -166,10 +178,13 @@ def _row_panels(
                 once("decoded", lambda: _greys(moving.frames)),
             )
         )
-        if RECONSTRUCTION in parts:
+        paired = explained.method in PAIRED
+        if paired:
+            panels += _paired_panels(moving, top, once)
+        if RECONSTRUCTION in parts and not paired:
             pictures = once(RECONSTRUCTION, lambda: (grey(moving.reconstruction),))
             panels.append(Panel(RECONSTRUCTION, "film", pictures))
-        if DIFFERENCE in parts:
+        if DIFFERENCE in parts and not paired:
             pictures = once(DIFFERENCE, lambda: (levels(moving.difference, signed=True),))
             panels.append(Panel(DIFFERENCE, "map", pictures, signed=True))
     for name in maps:
@@ -178,6 +193,39 @@ def _row_panels(
             pictures = once(name, lambda values=values: (levels(values),))  # type: ignore[misc]
             panels.append(Panel(map_title(name), "map", pictures))
     return panels
+
+
+def _paired_panels(
+    moving: Counterfactual,
+    top: int,
+    once: Callable[[str, Callable[[], tuple[bytes, ...]]], tuple[bytes, ...]],
+) -> list[Panel]:
+    """Return stable image, adversarial image, and where they differ most."""
+    adversarial = moving.frames[0 if moving.origin else -1]
+    return [
+        Panel(STABLE, "film", once(STABLE, lambda: (grey(moving.reconstruction),))),
+        Panel(ADVERSARIAL, "film", once(ADVERSARIAL, lambda: (grey(adversarial),))),
+        Panel(
+            CHANGE if top == 100 else f"{CHANGE}, top {top} %",
+            "map",
+            once(f"{CHANGE} {top}", lambda: (levels(strongest(np.abs(moving.difference), top)),)),
+        ),
+    ]
+
+
+def strongest(values: NDArray[np.floating], top: float) -> NDArray[np.floating]:
+    """Return a map (H, W) ≥ 0 with 0 everywhere but at its strongest pixels.
+
+    Parameters
+    ----------
+    values
+        The map.
+    top
+        Share of the pixels that stay, in per cent; those as strong as the last of them stay, too.
+    """
+    if top >= 100:
+        return values
+    return np.where(values >= np.percentile(values, 100 - top), values, 0)
 
 
 def residual(film: Film, explained: Explained) -> NDArray[np.float32]:

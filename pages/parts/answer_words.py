@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
+from typing import Final
 
 from study.allocation import Assignment
 from study.items import Item
 from study.protocol import StudyProtocol
 
 NOT_ANSWERED = "no answer"
+
+
+def percent(probability: float) -> str:
+    """Return whole percent; no prediction is said to be certain."""
+    if probability > 0.99:
+        return "over 99 %"
+    if probability < 0.01:
+        return "under 1 %"
+    return f"{100 * probability:.0f} %"
 
 
 def answer_words(item: Item, answer: object) -> str:
@@ -68,12 +79,23 @@ def place_words(protocol: StudyProtocol, assignment: Assignment) -> str:
     if protocol.design.kind == "sequential":
         place = (assignment.position + 1) // 2
         stage = ", first answer" if assignment.position % 2 else ", second answer"
+    if protocol.design.kind == "review":
+        return f"card {place}"
     return f"session {assignment.session}, case {place}{stage}"
+
+
+_THINGS: Final = MappingProxyType({"sequential": "reading", "review": "card"})
+"""What a reading is called, by the kind of design; in all others it is a case."""
 
 
 def counted(protocol: StudyProtocol, number: int) -> str:
     """Return a number of readings in words; a sequential design has two to a case."""
-    return count_words(number, "reading" if protocol.design.kind == "sequential" else "case")
+    return count_words(number, _THINGS.get(protocol.design.kind, "case"))
+
+
+def seen_thing(protocol: StudyProtocol) -> str:
+    """Return what a reader sees one of at a time: a card of a review, else a case."""
+    return "card" if protocol.design.kind == "review" else "case"
 
 
 def count_words(number: int, thing: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import streamlit as st
 
+from pages.parts.answer_words import percent as percent
 from pages.parts.chrome import bar, reading_menu, style
 from pages.parts.context import Visit
 from pages.parts.display_files import (
@@ -24,14 +25,18 @@ from pages.parts.display_files import (
     read_record,
 )
 from pages.parts.form.component import FormSettings, show_form
-from pages.parts.viewer.component import ViewerPanel, ViewerSettings, show_viewer
+from pages.parts.viewer.component import Switches, ViewerPanel, ViewerSettings, show_viewer
 from study.allocation import Assignment
 from study.clock import moment
 from study.errors import StudyError
-from study.protocol import StudyProtocol
+from study.protocol import Condition, StudyProtocol
 from study.session import ReadingDesk
 
 ReadingMode: TypeAlias = Literal["read", "practice", "revise"]
+
+UNCHANGED_WORD: Final = "unchanged"
+CHANGED_WORD: Final = "changed"
+"""Ends of the slider where frames lead from the film to its change, whichever way that goes."""
 
 RESERVED_PX: Final = 56
 """Height of the page around viewer and form: bar, gap and margins."""
@@ -111,15 +116,6 @@ def _address(assignment_id: str, number: int, frame: int, panel: PanelRecord) ->
     return f"/frames/{assignment_id}/{number}/{frame}{SUFFIXES[panel.bits]}"
 
 
-def percent(probability: float) -> str:
-    """Return whole percent; no prediction is said to be certain."""
-    if probability > 0.99:
-        return "over 99 %"
-    if probability < 0.01:
-        return "under 1 %"
-    return f"{100 * probability:.0f} %"
-
-
 def place(
     protocol: StudyProtocol, assignment: Assignment, n_session: int, number: int | None = None
 ) -> str:
@@ -143,6 +139,8 @@ def place(
         stage = "first" if assignment.position % 2 else "second"
         case, n_cases = (assignment.position + 1) // 2, (n_session + 1) // 2
         return f"case {case} of {n_cases}, {stage} answer"
+    if protocol.design.kind == "review":
+        return f"card {assignment.position} of {n_session}"
     return f"case {assignment.position} of {n_session}"
 
 
@@ -198,18 +196,22 @@ def show_films(
     panels = tuple(
         _panel(record, number, urls) for number, p in enumerate(record.panels) if not p.hidden
     )
-    origins = [panel.origin for panel in record.panels if panel.kind == "frames"]
+    outward = any(panel.outward for panel in record.panels)
+    origins = [panel.origin for panel in record.panels if panel.kind in ("frames", "toggles")]
     settings = ViewerSettings(
         slider="slider" in condition.controls,
         play="play" in condition.controls,
         autoplay=condition.autoplay,
-        low=protocol.display.slider_low,
-        high=protocol.display.slider_high,
+        low=UNCHANGED_WORD if outward else protocol.display.slider_low,
+        high=CHANGED_WORD if outward else protocol.display.slider_high,
         origin=origins[0] if origins else 0,
         fps=protocol.display.frames_per_second,
         aspect=record.aspect,
         cells=max(len(c.panels) for c in protocol.conditions),
-        control_row=any(c.controls for c in protocol.conditions),
+        control_row=any(_has_controls(each) for each in protocol.conditions),
+        switches=switches_of(record, protocol.display.show_probability),
+        stacked=protocol.design.kind == "review",
+        origin_word="start" if protocol.design.kind == "review" else "original",
         reserved_px=RESERVED_PX,
         spacing_mm=record.pixel_spacing_mm,
         side_labels=protocol.display.side_labels,
@@ -220,12 +222,34 @@ def show_films(
     show_viewer(aid, panels, settings, key=f"viewer_{aid}")
 
 
+def _has_controls(condition: Condition) -> bool:
+    return bool(condition.controls) or any(p.show == "toggles" for p in condition.panels)
+
+
+def switches_of(record: DisplayRecord, show_probability: bool) -> Switches | None:
+    """Return the switches of a display, or ``None``.
+
+    Parameters
+    ----------
+    record
+        The display.
+    show_probability
+        Whether the protocol shows what the classifier says.
+    """
+    for panel in record.panels:
+        if panel.kind == "toggles":
+            says = [f"this setting: {percent(p)}" for p in panel.probabilities]
+            texts = tuple(says) if show_probability and not panel.note else ()
+            return Switches(panel.switches, texts, panel.laid, panel.note)
+    return None
+
+
 def _panel(record: DisplayRecord, number: int, urls: tuple[tuple[str, ...], ...]) -> ViewerPanel:
     panel = record.panels[number]
     below = record.panels[panel.under] if panel.under is not None else None
     return ViewerPanel(
-        title=panel.title,
-        kind=panel.kind,
+        title=_title(panel),
+        kind="frames" if panel.kind == "toggles" else panel.kind,
         urls=urls[number],
         under=urls[panel.under][0] if panel.under is not None else None,
         bits=panel.bits,
@@ -234,6 +258,12 @@ def _panel(record: DisplayRecord, number: int, urls: tuple[tuple[str, ...], ...]
         height=panel.height,
         under_size=(below.width, below.height) if below is not None else None,
     )
+
+
+def _title(panel: PanelRecord) -> str:
+    """Return the heading of a panel, with what has to be said of pictures that do not move."""
+    said = panel.note if panel.kind in ("frames", "map") else ""
+    return ": ".join(part for part in (panel.title, said) if part)
 
 
 def _prefetch(visit: Visit, following: Assignment | None) -> tuple[str, ...]:

@@ -291,14 +291,19 @@ def _same_shapes(shapes: dict[str, _Shape], wanted: _Wanted, record: DisplayReco
     Films and frames laid on them have the size of the film, which is seen anyway.
     """
     condition, found = wanted.condition, []
+    if any(panel.note and panel.kind == "toggles" for panel in record.panels):
+        return  # says itself, in words, that nothing can be switched on this film
+    # Which factors are switched, and so how many, is a matter of the finding, which is told.
+    switched = any(panel.kind == "toggles" for panel in record.panels)
+    key = f"{condition.id}/{wanted.finding}" if switched else condition.id
     for number, panel in enumerate(record.panels):
         shown = condition.panels[number] if number < len(condition.panels) else None
         own_grid = shown is not None and (shown.show == "map" or shown.frames == "decoded")
         size = (panel.width, panel.height) if own_grid else None
         found.append((panel.n_frames, panel.origin, size))
     shape = tuple(found)
-    if shapes.setdefault(condition.id, shape) != shape:
-        counts, others = ([n for n, _, _ in s] for s in (shape, shapes[condition.id]))
+    if shapes.setdefault(key, shape) != shape:
+        counts, others = ([n for n, _, _ in s] for s in (shape, shapes[key]))
         what = f"{counts} pictures where others have {others}"
         if counts == others:
             what = "pictures of another size, or with the film at another place, than others"

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from data.case import slug
 from study.errors import StudyError
@@ -46,9 +46,11 @@ class PanelRecord:
     title
         Caption that the reader sees.
     kind
-        ``"film"``, ``"map"`` (grey; the viewer colours it over a film) or ``"frames"``.
+        ``"film"``, ``"map"`` (grey; the viewer colours it over a film), ``"frames"`` or
+        ``"toggles"`` (pictures of all states, ordered as numbers of base 3 with the digits −, 0, +
+        and the first switch as the leading digit).
     n_frames
-        Number of pictures, 1 unless ``kind`` is ``"frames"``.
+        Number of pictures, 1 unless ``kind`` is ``"frames"`` or ``"toggles"``.
     origin
         Index of the frame at the original film's position.
     under
@@ -62,10 +64,22 @@ class PanelRecord:
         Bits of a pixel; 16 where the film has more than 8.
     width, height
         Size of the pictures, in pixels.
+    switches
+        For toggles, what is switched: a title for each.
+    probabilities
+        For toggles, the classifier's calibrated probability of every picture, in [0, 1].
+    laid
+        For toggles, whether the changes are laid on the film, so that the picture at ``origin`` is
+        the film; else that is the reconstruction.
+    note
+        For toggles, why nothing can be switched; for frames, that they do not move; else empty.
+    outward
+        For frames, whether they lead from the original film to the change, whichever way the
+        prediction goes; else they lead from the lowest to the highest prediction.
     """
 
     title: str
-    kind: Literal["film", "map", "frames"]
+    kind: Literal["film", "map", "frames", "toggles"]
     n_frames: int
     origin: int = 0
     under: int | None = None
@@ -74,6 +88,11 @@ class PanelRecord:
     bits: Bits = 8
     width: int = 0
     height: int = 0
+    switches: tuple[str, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    laid: bool = False
+    note: str = ""
+    outward: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,7 @@ def read_record(folder: Path) -> DisplayRecord:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format_version") != FORMAT_VERSION:
             raise ValueError("another format")
-        panels = tuple(PanelRecord(**panel) for panel in content.pop("panels"))
+        panels = tuple(_panel(panel) for panel in content.pop("panels"))
         if any(panel.bits not in SUFFIXES for panel in panels):
             raise ValueError("another depth")
         return DisplayRecord(panels=panels, **content)
@@ -140,3 +159,13 @@ def read_record(folder: Path) -> DisplayRecord:
             "The pictures of this case have not been prepared. "
             "Ask the coordinator to run `counterlight prepare` for this study."
         ) from error
+
+
+def _panel(given: Mapping[str, Any]) -> PanelRecord:
+    panel = PanelRecord(**given)
+    switches, probabilities = tuple(panel.switches), tuple(panel.probabilities)
+    if probabilities and len(probabilities) != panel.n_frames:
+        raise ValueError("pictures and probabilities differ in number")
+    if panel.kind == "toggles" and not panel.note and panel.n_frames != 3 ** len(switches):
+        raise ValueError("pictures and switches differ in number")
+    return replace(panel, switches=switches, probabilities=probabilities)

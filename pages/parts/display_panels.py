@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -11,15 +13,22 @@ from numpy.typing import NDArray
 from data.case import Case
 from data.raster import resize
 from explainers.archive import ExplanationArchive, split_map_name
-from explainers.record import Counterfactual
-from explainers.residual import residual_frames
+from explainers.record import Counterfactual, Toggles
+from explainers.residual import residual_frames, residual_states
 from pages.parts.display_files import DisplayRecord, PanelRecord
+from pages.parts.display_order import UNCHANGED, does_not_move, is_one_way, outward
 from pages.parts.display_pictures import bits_of, grey_picture, map_picture
 from study.errors import StudyError
 from study.protocol import Condition, Panel
 
 LONGEST_FRAME_PX: Final = 1024
 """Longer side of residual frames at most; the film itself is shown at its own size."""
+
+STATES_PX: Final[Mapping[int, int]] = MappingProxyType({1: 1024, 2: 768, 3: 512, 4: 288})
+"""Longer side of the pictures of K switches at most, so that 3^K of them stay within reason."""
+
+MOST_STATES_BYTES: Final = 3_200_000
+"""Bytes of all pictures of the switches of one case at most: all are fetched before it is read."""
 
 
 class DisplayError(StudyError):
@@ -67,16 +76,30 @@ class _Source:
     model: ExplanationArchive | None
 
     def film(self, method: str) -> Counterfactual:
-        """Return the film of a method, in the size that it is to have."""
-        film = _film_in(self.archive, self.explained, self.finding, method)
-        if self.model is None:
-            return film
-        return of_the_size_of(_film_in(self.model, self.explained, self.finding, method), film)
+        """Return the film of a method, in the order and the size that it is to have."""
+        film = self._ordered(self.archive, method)
+        return (
+            film if self.model is None else of_the_size_of(self._ordered(self.model, method), film)
+        )
+
+    def _ordered(self, archive: ExplanationArchive, method: str) -> Counterfactual:
+        film = _film_in(archive, self.explained, self.finding, method)
+        return outward(film) if is_one_way(method) else film
+
+    def switched(self, method: str) -> Toggles:
+        """Return the pictures of a method's switches."""
+        found = self.archive.load(self.explained, self.finding, method)
+        if not isinstance(found, Toggles):
+            raise DisplayError(
+                f"{method!r} makes no pictures to switch between; use show = 'frames' or 'map' "
+                "for it in the protocol."
+            )
+        return found
 
     def map(self, name: str) -> NDArray[np.float32]:
         """Return a map, (H, W)."""
         method, kind = split_map_name(name)
-        if kind is None:
+        if kind is None or self.model is None:
             return self.archive.load_map(self.explained, self.finding, name)
         return self.film(method).to_attribution(kind)
 
@@ -123,6 +146,11 @@ def build_display(
     """
     source = _Source(case, shown_case_id or case.case_id, finding, archive, size_from)
     panels = [_draw(panel, source) for panel in condition.panels]
+    if len({record.outward for record, _ in panels if record.kind == "frames"}) > 1:
+        raise DisplayError(
+            f"Condition {condition.id!r} moves frames of Latent Shift and of a method that goes "
+            "one way with one slider, which cannot follow both; show them in two conditions."
+        )
     films = [number for number, (record, _) in enumerate(panels) if record.kind == "film"]
     if not films and any(record.kind == "map" for record, _ in panels):
         films = [len(panels)]
@@ -153,8 +181,19 @@ def _draw(panel: Panel, source: _Source) -> _Drawn:
     if panel.show == "map":
         values = source.map(panel.method)
         height, width = values.shape
-        record = PanelRecord(panel.title, "map", 1, signed=panel.signed, width=width, height=height)
+        still = split_map_name(panel.method)[1] is not None and not values.any()
+        record = PanelRecord(
+            panel.title,
+            "map",
+            1,
+            signed=panel.signed,
+            width=width,
+            height=height,
+            note=UNCHANGED if still else "",
+        )
         return record, (map_picture(values, signed=panel.signed),)
+    if panel.show == "toggles":
+        return _toggles(panel, panel.method, source)
     return _frames(panel, panel.method, source)
 
 
@@ -187,14 +226,58 @@ def _frames(panel: Panel, method: str, source: _Source) -> _Drawn:
         bits=bits,
         width=width,
         height=height,
+        outward=is_one_way(method),
+        note=UNCHANGED if does_not_move(explanation) else "",
     )
     return record, tuple(grey_picture(frame, bits) for frame in frames)
+
+
+def _toggles(panel: Panel, method: str, source: _Source) -> _Drawn:
+    explanation = source.switched(method)
+    n_switches, laid = len(explanation.dimensions), panel.frames == "residual"
+    if laid:
+        film = fitted(source.case.image, STATES_PX[n_switches])
+        frames = film[None] if explanation.note else residual_states(film, explanation)
+    elif source.explained != source.case.case_id:
+        raise DisplayError(
+            "Decoded pictures of another case would show its film; "
+            "use frames = 'residual' in the protocol."
+        )
+    else:
+        frames = explanation.frames
+    pictures = tuple(grey_picture(frame) for frame in frames)
+    n_bytes = sum(map(len, pictures))
+    if n_bytes > MOST_STATES_BYTES:
+        raise DisplayError(
+            f"The {len(pictures)} pictures of {n_switches} switches of case "
+            f"{source.case.case_id!r} take {n_bytes / 1e6:.1f} MB, and a reader waits for all of "
+            f"them; at most {MOST_STATES_BYTES / 1e6:.1f} MB are sent. Lower n_factors, or use "
+            "frames = 'decoded' in the protocol."
+        )
+    record = PanelRecord(
+        panel.title,
+        "toggles",
+        len(pictures),
+        origin=explanation.origin,
+        width=frames.shape[2],
+        height=frames.shape[1],
+        switches=tuple(each.title for each in explanation.dimensions),
+        probabilities=tuple(round(float(p), 4) for p in explanation.probabilities),
+        laid=laid,
+        note=explanation.note,
+    )
+    return record, pictures
 
 
 def _film_in(
     archive: ExplanationArchive, case_id: str, finding: str, method: str
 ) -> Counterfactual:
     explanation = archive.load(case_id, finding, method)
+    if isinstance(explanation, Toggles):
+        raise DisplayError(
+            f"{method!r} makes pictures to switch between, not a moving film; "
+            "use show = 'toggles' for it in the protocol."
+        )
     if not isinstance(explanation, Counterfactual):
         raise DisplayError(
             f"{method!r} makes a single map, not a moving film; "

@@ -40,6 +40,7 @@ PAGES: Final = (
     PageLink("revise", "Your readings", "reader"),
     PageLink("closing", "Closing questions", "reader"),
     PageLink("explorer", "Explorer", "researcher"),
+    PageLink("factors", "Factors", "researcher"),
     PageLink("progress", "Progress", "coordinator"),
     PageLink("planning", "Planning", "coordinator"),
     PageLink("results", "Results", "coordinator"),

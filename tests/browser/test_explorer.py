@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.live_server import LiveServer, live_server
-from tests.support.tiny_networks import write_networks
+from tests.support.tiny_networks import write_networks, write_others
 from tests.support.tiny_study import N_FRAMES, TinyStudy, make_tiny_study
 from tests.support.window import open_window
 
@@ -122,4 +122,21 @@ def test_numbers_are_downloaded_and_a_stop_button_stops(
     assert page.get_by_text("Stopped; not computed").count() == 1
     page.wait_for_timeout(1500)
     assert page.get_by_role("button", name="Stop").count() == 0
+    assert not window.problems
+
+
+def test_another_variant_is_drawn_with_its_colours_and_is_part_of_the_address(
+    browser: Browser, server: LiveServer, study: TinyStudy
+) -> None:
+    write_others(study.folder.classifier.parent)
+    window = open_window(browser)
+    page = window.page
+    window.sign_in(server.url, "researcher")
+    page.locator(".viewer[data-state=ready]").wait_for()
+    page.goto(f"{server.url}/?variant=SyCE&top=20&methods=")  # no map is there before it is made
+    page.get_by_text("Explanation |s − a|, top 20 %").wait_for(timeout=60_000)
+    page.get_by_text("f of the adversarial image").wait_for()
+    assert page.get_by_label("Colours of maps").input_value() == "inferno"
+    kept = parse_qs(urlsplit(page.url).query)
+    assert kept["variant"] == ["SyCE"] and kept["top"] == ["20"]
     assert not window.problems

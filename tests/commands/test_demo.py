@@ -38,7 +38,9 @@ def run(command, *arguments):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> StudyFolder:
     folder = StudyFolder(tmp_path_factory.mktemp("demo") / "study")
-    demo.keep_links(folder, demo.prepare_demo(folder, N_CASES))
+    with pytest.MonkeyPatch.context() as patched:  # factors: test_demo_factors
+        patched.setattr("commands.demo_factors.SHIPPED_FACTORS", "none")
+        demo.keep_links(folder, demo.prepare_demo(folder, N_CASES))
     return folder
 
 

@@ -67,6 +67,10 @@ def test_another_case_set_may_give_the_prior(material, tmp_path):
         ("localisation", ("--findings", "Mass,Hernia"), "--findings names 'Hernia'; expected"),
         ("localisation", ("--findings", ","), "--findings names nothing"),
         ("localisation", ("--methods", ","), "No method was given"),
+        ("localisation", ("--methods", "stylespace"), "'stylespace' makes pictures to switch"),
+        ("counterfactual", ("--methods", "stylespace", "--all-maps"), "pictures to switch between"),
+        ("counterfactual", ("--methods", "input_gradients"), "makes counterfactuals; name at"),
+        ("localisation", ("--methods", "syce", "--network", "syce=nowhere"), "nowhere"),
     ],
 )
 def test_what_cannot_be_measured_is_named(material, tmp_path, bench, options, said):

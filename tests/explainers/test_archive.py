@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -359,3 +360,16 @@ def test_an_archive_can_be_moved(archive, tmp_path):
     archive.save(film(), provenance())
     shutil.move(archive.root, tmp_path / "elsewhere")
     assert ExplanationArchive(tmp_path / "elsewhere").has("c1", "Lung Opacity", "latent_shift")
+
+
+def test_note_and_measures_of_a_film_come_back_and_older_records_have_none(archive):
+    saved = replace(film(), note="The goal was not reached.", measures={"norm_end": 1.25})
+    folder = archive.save(saved, provenance())
+    loaded = archive.load("c1", "Lung Opacity", "latent_shift")
+    assert (loaded.note, dict(loaded.measures)) == (saved.note, {"norm_end": 1.25})
+    record = folder / "record.json"
+    content = json.loads(record.read_text())
+    del content["note"], content["measures"]
+    record.write_text(json.dumps(content))
+    older = archive.load("c1", "Lung Opacity", "latent_shift")
+    assert older.note == "" and not older.measures

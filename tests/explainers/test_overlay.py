@@ -130,3 +130,23 @@ def test_arguments_out_of_range_are_refused(arguments, said):
 def test_a_map_that_cannot_be_drawn_is_refused(values):
     with pytest.raises(ExplainerError, match="cannot be drawn"):
         overlay_rgba(values)
+
+
+def test_two_scales_bring_the_strongest_of_each_side_to_one() -> None:
+    values = np.array([[4.0, 2.0, 0.0], [-0.1, -0.05, 0.0]], np.float32)
+    one = relative_scale(values, signed=True, clip_percentile=100)
+    two = relative_scale(values, signed=True, clip_percentile=100, separate=True)
+    np.testing.assert_allclose(one, [[1, 0.5, 0], [-0.025, -0.0125, 0]], atol=1e-6)
+    np.testing.assert_allclose(two, [[1, 0.5, 0], [-1, -0.5, 0]], atol=1e-6)
+    drawn = overlay_rgba(values, colormap="PuOr", smoothing_px=0, separate=True)
+    assert drawn[0, 0, 3] == drawn[1, 0, 3] > 0
+
+
+def test_two_scales_of_a_map_without_signs_are_refused() -> None:
+    with pytest.raises(ExplainerError, match="keep their signs"):
+        overlay_rgba(np.ones((4, 4), np.float32), separate=True)
+
+
+def test_a_side_without_values_stays_empty_with_two_scales() -> None:
+    values = np.array([[0.0, 1.0]], np.float32)
+    assert relative_scale(values, signed=True, separate=True).min() == 0

@@ -16,13 +16,24 @@ from explainers.base import ExplainerError
 from explainers.classifiers.ours import load_classifier
 from explainers.differentiation import ExplanationCancelled
 from explainers.generators.autoencoder import load_autoencoder
-from explainers.record import Attribution, Counterfactual
+from explainers.networks import Networks
+from explainers.record import Attribution, Counterfactual, Toggles
 from explainers.run import explain_cases, explain_image, predict_cases, predict_image
 from explainers.sheet import draw_sheet
-from tests.support.tiny_networks import CASE_IDS, FINDINGS, SIDE, write_case_set, write_networks
+from tests.support.tiny_factors import write_factor_study
+from tests.support.tiny_networks import (
+    CASE_IDS,
+    FINDINGS,
+    SHORT,
+    SIDE,
+    write_case_set,
+    write_networks,
+    write_others,
+)
 
 PAIRS = [("c0001", "Mass"), ("c0002", "Mass"), ("c0003", "Lung Opacity")]
 METHODS = ("input_gradients", "guided_backprop", "integrated_gradients", "latent_shift")
+FRAMES = {"visual_rationale": 5, "structure_class_traversal": 5, "syce": 9, "cyce": 9}
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +59,42 @@ def run(cases, archive, opened, pairs=PAIRS, methods=METHODS, **options):
     return explain_cases(cases, pairs, methods, archive, **{**opened, **options})
 
 
-def test_every_method_explains_our_networks_and_is_archived(cases, archive, networks):
+@pytest.fixture(scope="module")
+def every_network(networks, tmp_path_factory):
+    """Networks for all roles, a factor set with its generator among them."""
+    folder = tmp_path_factory.mktemp("others")
+    factors = write_factor_study(folder / "factors")
+    classifier = networks["classifier"]
+    files = write_others(folder, classifier.weights_digest)
+    texts = {role: str(path) for role, path in files.items()} | {"factors": str(factors)}
+    opened = Networks(texts)
+    opened._opened["autoencoder"] = networks["networks"]["autoencoder"]
+    return {"classifier": classifier, "networks": opened}
+
+
+def test_every_method_explains_our_networks_and_is_archived(cases, archive, every_network):
     told, methods = [], registry.names()
-    total = len(methods) * len(PAIRS)
+    pairs = [("c0002", FINDINGS[1]), ("c0003", FINDINGS[1])]
+    total = len(methods) * len(pairs)
     options = {"methods": methods, "on_progress": lambda *each: told.append(each)}
-    report = run(cases, archive, networks, **options)
+    report = run(cases, archive, every_network, pairs, parameters=SHORT, **options)
     assert told[0] == (0, total)
     assert told[-1] == (total, total)
-    assert {each.n_computed for each in report.methods} == {len(PAIRS)}
+    assert {each.n_computed for each in report.methods} == {len(pairs)}
     for method in methods:
-        assert archive.pairs(method) == tuple(PAIRS)
-        loaded = archive.load("c0001", "Mass", method)
+        assert archive.pairs(method) == tuple(pairs)
+        loaded = archive.load(*pairs[0], method)
         if registry.spec(method).kind == "attribution":
             assert isinstance(loaded, Attribution)
             assert loaded.values.shape == (SIDE, SIDE)
+        elif registry.spec(method).kind == "toggles":
+            assert isinstance(loaded, Toggles)
+            assert loaded.frames.shape[1:] == (SIDE, SIDE)
         else:
             assert isinstance(loaded, Counterfactual)
-            assert loaded.frames.shape == (21, SIDE, SIDE)
+            assert loaded.frames.shape == (FRAMES.get(method, 21), SIDE, SIDE)
     for name in registry.map_names():
-        assert archive.load_map("c0001", "Mass", name).shape == (SIDE, SIDE)
+        assert archive.load_map(*pairs[0], name).shape == (SIDE, SIDE)
 
 
 def test_provenance_names_film_networks_parameters_and_time(cases, archive, networks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from pages.exploring.films import Film, case_film
 from pages.exploring.metrics import Truth, measure_film, measure_map, read_truth
 from pages.exploring.networks import Network
 from pages.exploring.numbers import Row, csv_bytes, numbers_html, rows_of
-from pages.exploring.request import FilmRange
+from pages.exploring.view import strongest
 from tests.support.tiny_networks import write_case_set
 
 NETWORK = Network("own", "own", Path("own"), ("Mass",), (8, 8), None, "w" * 64)
@@ -36,8 +37,18 @@ def moving(reached_high: bool = True) -> Counterfactual:
 def explained(film: Counterfactual | None = None, **maps: np.ndarray) -> Explained:
     probability = film.probability_image if film is not None else 0.81
     return Explained(
-        NETWORK, "Mass", probability, maps, film, "latent_shift", FilmRange(), {"latent_shift": 0.5}
+        NETWORK, "Mass", probability, maps, film, "latent_shift", (), {"latent_shift": 0.5}
     )
+
+
+def rationale(note: str = "", *, reached: bool = True) -> Explained:
+    made = replace(
+        moving(),
+        reached_low=reached,
+        note=note,
+        measures={"norm_end": 1.23456, "reconstruction_error": 0.02, "logit_image": 1.5},
+    )
+    return replace(explained(made), method="visual_rationale")
 
 
 def film(value: float = 0.5) -> Film:
@@ -111,7 +122,7 @@ def test_a_search_that_missed_its_goal_is_said_and_large_moves_by_reconstruction
 
 def test_names_from_outside_are_escaped() -> None:
     said = numbers_html(
-        Explained(NETWORK, "Mass", 0.5, {}, None, "latent_shift", FilmRange(), {}, ("<b>x</b>",)),
+        Explained(NETWORK, "Mass", 0.5, {}, None, "latent_shift", (), {}, ("<b>x</b>",)),
         [],
         None,
     )
@@ -140,3 +151,29 @@ def test_an_attribution_alone_gives_a_prediction_and_no_film() -> None:
     rows = rows_of(film(), alone, None)
     assert [row.quantity for row in rows] == ["probability_image", "seconds"]
     assert "0.81" in numbers_html(alone, rows, None)
+
+
+def test_measures_of_a_record_are_shown_in_words_and_all_of_them_are_in_the_csv() -> None:
+    row = rationale()
+    said = numbers_html(row, [], None)
+    assert "Length of the latent at the end, 1 is usual</span><span>1.23<" in said
+    assert "Error of the reconstruction, grey levels</span><span>5.1<" in said
+    assert "logit" not in said and "The prediction passed the goal." in said
+    quantities = {each.quantity: each.value for each in rows_of(film(), row, None)}
+    assert quantities["measure_logit_image"] == 1.5
+    assert quantities["measure_norm_end"] == 1.23456
+
+
+def test_what_a_record_says_of_itself_is_a_warning_and_no_success_is_claimed() -> None:
+    said = numbers_html(
+        rationale("The generator does not know <this> image.", reached=False), [], None
+    )
+    assert 'class="warned" role="alert">The generator does not know &lt;this&gt; image.<' in said
+    assert "passed the goal" not in said and "did not fall" not in said
+
+
+def test_only_the_strongest_pixels_of_a_paired_explanation_are_left() -> None:
+    values = np.arange(100, dtype=np.float32).reshape(10, 10)
+    left = strongest(values, 10)
+    assert set(left[left > 0]) == set(range(90, 100))
+    assert strongest(values, 100) is values

@@ -15,7 +15,7 @@ from pages.exploring import progress
 from pages.exploring.networks import STUDY
 from tests.pages.test_roles import html_of
 from tests.support.pages import OpenPage
-from tests.support.tiny_networks import write_networks
+from tests.support.tiny_networks import write_networks, write_others
 from tests.support.tiny_study import FINDING, MAP_PX, TinyStudy, film
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -70,9 +70,37 @@ def test_a_link_reproduces_film_finding_classifiers_and_methods(
     assert not other.exception
     assert other.selectbox(key="case").value == "case-0008"
     assert other.selectbox(key="second").value == "phantom-oracle"
-    assert other.button_group(key="variant").value == "latent_shift_path"
+    assert other.selectbox(key="variant").value == "latent_shift_path"
     assert other.number_input(key="below").value == 3
     other.session_state["work"].stop()
+
+
+def test_a_link_reproduces_the_parameters_of_a_search(
+    open_page: OpenPage, networked: TinyStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(_: object, __: object, cancelled: Callable[[], bool]) -> Attribution:
+        raise ExplainerError("Not now.")
+
+    monkeypatch.setattr(progress, "computer", lambda request, known: compute)
+    monkeypatch.setattr(progress, "preparer", lambda request: lambda: None)
+    write_others(networked.folder.classifier.parent)
+    first = open_page("researcher")
+    page = AppTest.from_file(str(first._script_path), default_timeout=60)
+    page.user = dict(first.user)
+    asked = {"variant": "visual rationale", "rho": "0.3", "gamma": "2.5", "cap": "50"}
+    for name, value in asked.items():
+        page.query_params[name] = value
+    page.run()
+    finish(page)
+    assert page.selectbox(key="variant").value == "visual_rationale"
+    results = page.session_state["results"]
+    (task,) = [t for t in results if t.method == "visual_rationale" and not t.residual]
+    assert dict(task.range.chosen) == {"rho": 0.3, "gamma": 2.5, "cap": 50}
+    assert "Not now." in html_of(page)
+    page.selectbox(key="variant").set_value("syce").run()
+    finish(page)
+    assert page.slider(key="top").value == 100
+    assert {each.method for each in page.session_state["results"]} >= {"visual_rationale", "syce"}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +109,7 @@ def test_a_link_reproduces_film_finding_classifiers_and_methods(
         {"case": "../../etc/passwd"},
         {"second": "study"},
         {"classifier": "nobody", "finding": "<b>"},
+        {"variant": "visual rationale", "rho": "7", "top": "-3"},
         {"below": "-4", "fall": "nan", "variant": "bbmp", "methods": "latent_shift"},
     ],
 )

@@ -14,14 +14,23 @@ from data.manifest import CaseSet
 from data.raster import resize
 from explainers.base import ExplainerError
 from explainers.record import Attribution, Counterfactual
-from pages.exploring.explanations import archived, computer, explained
+from pages.exploring.controls import offered
+from pages.exploring.explanations import archived, computer, explained, shows_nothing
 from pages.exploring.films import CASES_VARIABLE, Film, case_film, case_sets
 from pages.exploring.networks import Network, available, load
 from pages.exploring.numbers import rows_of
-from pages.exploring.request import FilmRange, Request, ResidualPredictions, Task
-from pages.exploring.work import ABANDONED_S, Work
+from pages.exploring.request import (
+    FilmRange,
+    Request,
+    ResidualPredictions,
+    Search,
+    Task,
+    film_methods,
+    map_methods,
+)
+from pages.exploring.work import ABANDONED_S, Result, Work
 from study.folder import StudyFolder
-from tests.support.tiny_networks import write_case_set, write_networks
+from tests.support.tiny_networks import SHORT, write_case_set, write_networks, write_others
 from tests.support.tiny_study import CASE_IDS, FINDING, TinyStudy
 
 VALUES = np.full((4, 4), 0.5, np.float32)
@@ -155,6 +164,92 @@ def test_a_search_to_the_boundary_looks_on_the_other_side_of_it(folder: StudyFol
     wanted = request.range.wanted(found.film.probability_reconstruction, found.probability or 0)
     assert (0.49 in wanted) == (found.film.probability_image >= 0.5)
     assert (0.51 in wanted) == (found.film.probability_image < 0.5)
+
+
+# -- methods with networks of their own -----------------------------------------------------------
+
+
+def searching(folder: StudyFolder, method: str, **values: float) -> Request:
+    (own, *_) = available(folder)
+    search = Search.of(method, {**SHORT.get(method, {}), **values})
+    return Request(film(), "Mass", (own,), (), method, FilmRange(), search)
+
+
+def test_only_methods_whose_networks_are_there_are_offered(
+    folder: StudyFolder, tmp_path: Path
+) -> None:
+    (before, *_) = available(folder, tmp_path / "none")
+    assert set(offered(film_methods(), before, {})) == {
+        "latent_shift",
+        "latent_shift_path",
+        "latent_shift_optimised",
+    }
+    assert "path_gradients" not in offered(map_methods(), before, {})
+    assert "syce" in offered(film_methods(), before, {"syce": frozenset({("c1", "Mass")})})
+    write_others(folder.classifier.parent)
+    (after, *_) = available(folder, tmp_path / "none")
+    assert set(offered(film_methods(), after, {})) == set(film_methods())
+    assert "path_gradients" in offered(map_methods(), after, {})
+    names = {role: path.stem for role, path in after.others.items()}
+    assert names == {name: name for name in names}  # the pair of SyCE is not taken for CyCE's
+
+
+def test_networks_trained_with_the_very_classifier_come_first(
+    folder: StudyFolder, tmp_path: Path
+) -> None:
+    (own, *_) = available(folder, tmp_path / "none")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "right").mkdir()
+    other = write_others(tmp_path / "other", "of another classifier")["syce"]
+    right = write_others(tmp_path / "right", own.digest)["syce"]
+    kept = folder.classifier.parent
+    other.rename(kept / "a.safetensors")
+    right.rename(kept / "b.safetensors")
+    assert available(folder, tmp_path / "none")[0].others["syce"].stem == "b"
+
+
+@pytest.mark.parametrize("method", ["visual_rationale", "syce"])
+def test_other_moving_films_are_computed_with_what_was_chosen(
+    folder: StudyFolder, method: str
+) -> None:
+    write_others(folder.classifier.parent)
+    request = searching(folder, method)
+    found = explained(request, request.networks[0], done(request))
+    result = found.film
+    if result is None:  # nothing to do: said, and nothing drawn
+        assert found.problems and not found.maps
+        return
+    assert result.measures and found.goals == (0.5,) and f"{method}-max" in found.maps
+    assert found.residual is not None and len(found.residual) == len(result.frames)
+
+
+def test_a_search_with_other_parameters_is_another_task_and_is_not_in_the_archive(
+    folder: StudyFolder,
+) -> None:
+    usual, other = (searching(folder, "visual_rationale", rho=rho) for rho in (0.0, 0.3))
+    assert usual.tasks()[0] != other.tasks()[0]
+    assert (usual.search.goal, other.search.goal) == (0.5, 0.3)
+    assert Search.of("visual_rationale", {"gamma": 0.1, "cap": 500}) == Search()
+
+
+def test_a_film_that_does_not_move_is_not_drawn_but_said(folder: StudyFolder) -> None:
+    request = searching(folder, "visual_rationale")
+    still = Counterfactual(
+        np.full((3, 4, 4), 0.5, np.float32),
+        np.array([-2.0, -1, 0]),
+        2,
+        np.full(3, 0.2),
+        "Mass",
+        reached_low=False,
+        reached_high=True,
+        probability_image=0.3,
+        note="The target equals the prediction of the reconstruction: nothing was changed.",
+    )
+    assert shows_nothing(still)
+    task = request.task(request.networks[0], "visual_rationale")
+    found = explained(request, request.networks[0], {task: Result(still)})
+    assert found.film is None and not found.maps and found.probability == 0.3
+    assert found.problems == (still.note,)
 
 
 # -- the thread -----------------------------------------------------------------------------------

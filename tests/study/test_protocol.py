@@ -213,7 +213,10 @@ def sham(kind: str, *panels: str) -> str:
             "conditions has 3 entries, but a sequential study has two stages",
         ),
         (design_toml(repeats=9), "design.repeats is 9, but a reader has only 8 cases"),
-        (design_toml("zigzag"), "design.kind is 'zigzag'; expected 'crossover', 'sequential' or"),
+        (
+            design_toml("zigzag"),
+            "design.kind is 'zigzag'; expected 'crossover', 'sequential', 'parallel' or",
+        ),
         # shams
         (
             design_toml(conditions=[condition("A", FILM, MAP), sham("other_case", FILM, DECODED)]),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,12 +17,34 @@ from explainers.classifiers.calibration import Calibration
 from explainers.classifiers.networks import build_classifier
 from explainers.classifiers.ours import OurClassifier, save_classifier
 from explainers.generators.autoencoder import OurAutoencoder, save_autoencoder
+from explainers.generators.mgen import MaskGenerator, MaskShape, save_mgen
 from explainers.generators.networks import AutoencoderShape, build_autoencoder
+from explainers.generators.paired import Contrast, PairedGenerators, PairedShape, save_paired
+from explainers.generators.structure_class import (
+    StructureClassGenerator,
+    StructureClassShape,
+    save_structure_class,
+)
+from explainers.generators.stylegan2 import StyleGANShape
+from explainers.generators.wgan import WGAN, Encoder, Generator, WGANShape, save_wgan
 
 SIDE = 32
 FILM_SIDE = 64
 FINDINGS = ("Mass", "Lung Opacity")
 CASE_IDS = ("c0001", "c0002", "c0003")
+
+_SEARCH: Final = {"restarts": 1, "iterations": 4}
+SHORT: Final[Mapping[str, Mapping[str, float]]] = MappingProxyType(
+    {
+        "visual_rationale": {"cap": 4, "refine": 2, "frames": 5},
+        "structure_class_traversal": {**_SEARCH, "n_steps": 4},
+        "path_gradients": {**_SEARCH, "n_steps": 4},
+        "stylespace": {"n_steps": 2, "n_factors": 1},
+        "latent_shift_optimised": {"max_steps": 20},
+        "bbmp": {"n_iterations": 20},
+    }
+)
+"""Parameters by method that keep searches short."""
 
 
 def write_networks(folder: Path) -> tuple[Path, Path]:
@@ -34,6 +59,37 @@ def write_networks(folder: Path) -> tuple[Path, Path]:
     save_classifier(folder / "classifier.safetensors", classifier)
     save_autoencoder(folder / "autoencoder.safetensors", autoencoder)
     return folder / "classifier.safetensors", folder / "autoencoder.safetensors"
+
+
+def write_others(folder: Path, classifier_digest: str = "") -> dict[str, Path]:
+    """Write untrained networks of every other role that is one file; return them by role.
+
+    Parameters
+    ----------
+    folder
+        Where they go; must exist.
+    classifier_digest
+        Of the classifier that they say they were trained against.
+    """
+    files = {name: folder / f"{name}.safetensors" for name in ("wgan", "structure_class")}
+    synthesis = StyleGANShape(size=SIDE, channel_base=64, channel_limit=4, latent=6, n_mapping=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(12)
+        shape = WGANShape(SIDE, latent=6, channel_base=64, channel_limit=8, critic_base=64)
+        save_wgan(files["wgan"], WGAN(Generator(shape), Encoder(shape), reconstruction_error=0.4))
+        sizes = StructureClassShape(FINDINGS, synthesis, block=2, hidden=4, code=4)
+        save_structure_class(
+            files["structure_class"], StructureClassGenerator(sizes), classifier_digest
+        )
+        contrasts = [Contrast(name, number) for number, name in enumerate(FINDINGS)]
+        for system in ("syce", "cyce"):
+            files[system] = folder / f"{system}.safetensors"
+            pair = PairedShape(SIDE, (4, 4), n_contrasts=len(contrasts))
+            save_paired(files[system], PairedGenerators(system, pair, contrasts, classifier_digest))
+        files["mgen"] = folder / "mgen.safetensors"
+        mask = MaskShape(SIDE, (4, 4), blur=0.05)
+        save_mgen(files["mgen"], MaskGenerator(mask, contrasts, classifier_digest))
+    return files
 
 
 def write_case_set(root: Path) -> CaseSet:

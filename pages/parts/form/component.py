@@ -128,4 +128,5 @@ def _item_data(item: Item) -> dict[str, Any]:
         "maxLength": item.max_length,
         "options": [{"id": option.id, "label": option.label} for option in item.options],
         "maxMarks": item.max_marks,
+        "askedIf": None if item.asked_if is None else item.asked_if.model_dump(),
     }

@@ -93,6 +93,31 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Switches:
+    """A sequence that is moved by switches instead of a slider: factors set to −, 0 or +.
+
+    The sequence holds all 3^K combinations, ordered as numbers of base 3 with the digits −, 0, +
+    and the first switch as the leading digit; the unchanged picture stands in the middle.
+
+    Parameters
+    ----------
+    titles
+        What is switched, 1 to 4 titles.
+    texts
+        What the classifier says of each picture; empty where it is not shown.
+    laid
+        Whether the unchanged picture is the film itself, and not a network's picture of it.
+    note
+        Why nothing can be switched; the sequence is then a single picture.
+    """
+
+    titles: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+    laid: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class WindowPreset:
     """A named window.
 
@@ -155,6 +180,8 @@ class ViewerSettings:
         them.
     readings
         Lines of numbers below the slider.
+    switches
+        Switches in the slider's place, for a view whose sequence holds all their combinations.
     keep
         While this stays the same, a viewer with other pictures goes on with the window, zoom and
         frame of the one before it. Empty: every viewer starts afresh.
@@ -179,6 +206,9 @@ class ViewerSettings:
         Where the log of what the reader did is posted; empty: nothing is logged.
     csrf
         Token that such posts carry.
+    stacked
+        Whether films stand in a column beside the moving one, which takes the height of all, and
+        against whose unmoved frame it flickers.
     """
 
     slider: bool
@@ -197,6 +227,7 @@ class ViewerSettings:
     columns: int = 0
     modes: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
+    switches: Switches | None = None
     keep: str = ""
     frame_parameter: str = ""
     mode_parameter: str = ""
@@ -209,6 +240,7 @@ class ViewerSettings:
     prefetch: tuple[str, ...] = ()
     log_url: str = ""
     csrf: str = ""
+    stacked: bool = False
 
 
 def show_viewer(
@@ -311,6 +343,7 @@ def _extras(settings: ViewerSettings) -> dict[str, Any]:
             {"label": each.label, "fixed": each.fixed, "frames": list(each.frames)}
             for each in settings.readings
         ],
+        "toggles": _switch_data(settings.switches),
         "keep": settings.keep,
         "frameParameter": settings.frame_parameter,
         "modeParameter": settings.mode_parameter,
@@ -322,5 +355,20 @@ def _extras(settings: ViewerSettings) -> dict[str, Any]:
         "prefetch": list(settings.prefetch),
         "logUrl": settings.log_url,
         "csrf": settings.csrf,
+        "stacked": settings.stacked,
     }
     return {name: value for name, value in extras.items() if value}
+
+
+def _switch_data(switches: Switches | None) -> dict[str, Any]:
+    if switches is None:
+        return {}
+    extras: dict[str, Any] = {
+        "texts": list(switches.texts),
+        "laid": switches.laid,
+        "note": switches.note,
+    }
+    return {
+        "titles": list(switches.titles),
+        **{name: value for name, value in extras.items() if value},
+    }

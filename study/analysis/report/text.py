@@ -30,6 +30,7 @@ _DESIGNS = {
     "sequential": "sequential: every case was to be read without and then at once with the "
     "explanation, the first answer being locked",
     "parallel": "parallel: every reader was to have one condition",
+    "review": "a clinical review: every expert was to judge every card, a dimension on a film",
 }
 _POPULATIONS = {
     "these_readers": "these readers",

@@ -28,9 +28,10 @@ from explainers.evaluation.flips import search_flips
 from explainers.evaluation.report import write_report
 from explainers.evaluation.summary import summarise
 from explainers.generators.autoencoder import load_autoencoder
+from explainers.generators.paired import load_syce
 from explainers.record import Attribution, Counterfactual
 from tests.support.stub_networks import SIDE, LinearAutoencoder, LinearClassifier
-from tests.support.tiny_networks import write_case_set, write_networks
+from tests.support.tiny_networks import write_case_set, write_networks, write_others
 
 MASK = np.zeros((SIDE, SIDE), bool)
 MASK[2:5, 2:6] = True
@@ -329,8 +330,32 @@ def test_the_bench_measures_a_case_set_and_draws_its_report(tmp_path):
     written = write_report(bench, setting, table, tmp_path / "out", created="2026-01-01T00:00Z")
     page = next(path for path in written if path.suffix == ".html").read_text("utf-8")
     assert "Quality of counterfactuals" in page
-    with pytest.raises(ExplainerError, match="need an autoencoder"):
+    with pytest.raises(ExplainerError, match="Latent Shift, one-step needs an autoencoder"):
         bench.measure(replace(setting, networks={}), "f", pairs)
+
+
+def test_a_method_that_takes_no_autoencoder_is_measured_without_one(tmp_path):
+    cases = write_case_set(tmp_path / "cases")
+    classifier_file, _ = write_networks(tmp_path)
+    syce = load_syce(str(write_others(tmp_path)["syce"]))
+    setting = Setting(
+        cases=cases,
+        references=None,
+        classifiers={"f": load_classifier(classifier_file)},
+        networks={"syce": syce},
+        oracle=None,
+        methods=("syce",),
+        pairs=(("c0001", "Mass"),),
+        seed=0,
+        explanations=tmp_path / "explanations",
+    )
+    table = CounterfactualQuality().measure(setting, "f", setting.pairs)
+    assert set(table["method"]) == {"syce"}
+
+
+def test_without_an_autoencoder_there_is_no_ceiling_but_the_other_references():
+    found = dict(reference_cells(subject(), Density(), None))
+    assert list(found) == ["do_nothing", "true_counterfactual"]
 
 
 def rows_of(cells_by_method):

@@ -12,7 +12,7 @@ from explainers.generators.stylegan2 import Generator, StyleGANShape
 from explainers.stylespace.clamped import clamped_images, known_film
 from explainers.stylespace.ranges import StyleRanges, style_ranges
 from explainers.stylespace.selection import aggregated, flips, selected, strongest
-from explainers.stylespace.sweep import Sweep, SweepStopped, screened_dimensions, sweep
+from explainers.stylespace.sweep import Sweep, SweepStopped, screened_ends, sweep
 
 SHAPE = StyleGANShape(size=16, channel_base=64, channel_limit=8, latent=6, n_mapping=2)
 
@@ -114,7 +114,7 @@ def test_a_saturated_prediction_is_still_screened_by_its_logit(
             return super().logits(images) * 20
 
     (film,) = _styles(generator, 1)
-    assert screened_dimensions(generator, Sure(), film, ranges, 0.1).any()
+    assert screened_ends(generator, Sure(), film, ranges, 0.1).any()
 
 
 def test_aggregates_by_hand() -> None:
@@ -140,7 +140,7 @@ def test_a_dimension_that_was_passed_over_counts_as_unmoved() -> None:
     changes[0, 1] = 0.5
     one = Sweep(changes, np.array([[0.5]], np.float32), ("Mass",), "screened")
     assert aggregated(one, "Mass", "max").tolist() == [0, 0.5]
-    assert one.measured.tolist() == [[False, True]]
+    assert one.measured.tolist() == [[[False, False], [True, True]]]
 
 
 def test_what_does_not_fit_is_said(generator: Generator, ranges: StyleRanges) -> None:

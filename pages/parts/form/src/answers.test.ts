@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { adopt, allows, byDigit, changed, isGiven, missing, namesOf, nextOpen, toggled } from "./answers";
+import { adopt, allows, byDigit, changed, counting, isAsked, isGiven, missing, namesOf, nextOpen, toggled } from "./answers";
 import type { Item, Kind } from "./types";
 
 function item(id: string, kind: Kind, more: Partial<Item> = {}): Item {
@@ -60,6 +60,16 @@ describe("what is missing", () => {
     expect(isGiven("  \n")).toBe(false);
     expect(isGiven([])).toBe(false);
     expect(missing([likert, scale, text], { s: 0 })).toEqual([likert]);
+  });
+
+  it("asks for words only after the answer that calls for them", () => {
+    const words = item("w", "text", { askedIf: { item: "c", equals: "a" } });
+    const items = [choice, words];
+    expect(missing(items, { c: "a" })).toEqual([words]);
+    expect(missing(items, { c: "b" })).toEqual([]);
+    expect(isAsked(words, {})).toBe(false);
+    expect(counting(items, { c: "b", w: "left over" })).toEqual({ c: "b" });
+    expect(counting(items, { c: "a", w: "heart" })).toEqual({ c: "a", w: "heart" });
   });
 
   it("drops an answer that was taken back", () => {

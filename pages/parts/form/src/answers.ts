@@ -68,9 +68,22 @@ export function changed(answers: Answers, item: Item, answer: Answer | undefined
   return next;
 }
 
-/** Return the required items that have no answer, in order. */
+/** Say whether an item is asked, as the answers stand. */
+export function isAsked(item: Item, answers: Answers): boolean {
+  return !item.askedIf || answers[item.askedIf.item] === item.askedIf.equals;
+}
+
+/** Return the answers that count: what stands in an item that is not asked does not. */
+export function counting(items: readonly Item[], answers: Answers): Answers {
+  const left = items.filter((item) => !isAsked(item, answers)).map((item) => item.id);
+  return Object.fromEntries(Object.entries(answers).filter(([id]) => !left.includes(id)));
+}
+
+/** Return the required items that are asked and have no answer, in order. */
 export function missing(items: readonly Item[], answers: Answers): readonly Item[] {
-  return items.filter((item) => item.required && !isGiven(answers[item.id]));
+  return items.filter(
+    (item) => item.required && isAsked(item, answers) && !isGiven(answers[item.id]),
+  );
 }
 
 /** Say whether digit keys answer the item. */
@@ -107,7 +120,9 @@ export function nextOpen(
 ): string | null {
   const at = items.findIndex((item) => item.id === from);
   const round = [...items.slice(at + 1), ...items.slice(0, at + 1)];
-  const open = round.find((item) => takesDigits(item) && !isGiven(answers[item.id]));
+  const open = round.find(
+    (item) => takesDigits(item) && isAsked(item, answers) && !isGiven(answers[item.id]),
+  );
   return open?.id ?? null;
 }
 

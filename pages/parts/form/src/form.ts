@@ -1,6 +1,6 @@
 // The form of one reading: it holds the answers, saves them, and submits them exactly once.
 
-import { adopt, byDigit, changed, isGiven, marksOf, missing, namesOf, nextOpen, takesDigits } from "./answers";
+import { adopt, byDigit, changed, counting, isAsked, isGiven, marksOf, missing, namesOf, nextOpen, takesDigits } from "./answers";
 import { control, showMarking, type Control } from "./controls";
 import { CopyShelf, sessionShelf } from "./copy";
 import { askProblem, askSkip, said } from "./dialogs";
@@ -128,6 +128,7 @@ export class ReadingForm {
     if (!this.idle || this.data.mode === "review") return;
     this.answers = changed(this.answers, item, answer);
     this.show(item.id);
+    this.showAsked();
     this.markMissing([]);
     this.say("");
     this.activate(item.id);
@@ -161,7 +162,17 @@ export class ReadingForm {
     const answer = byDigit(item, digit, this.answers[item.id]);
     if (answer === null) return false;
     this.answered(item, answer);
-    if (item.kind !== "multi_choice") this.moveOn(item);
+    if (item.kind !== "multi_choice" && !this.writeOn(item)) this.moveOn(item);
+    return true;
+  }
+
+  /** Go to the required text that a digit has just called for; digits are words there. */
+  private writeOn(item: Item): boolean {
+    const text = this.lacking().find((each) => each.kind === "text" && each.askedIf?.item === item.id);
+    const control = this.controls.find((each) => each.item.id === text?.id);
+    if (control === undefined) return false;
+    this.activate(control.item.id);
+    control.focus();
     return true;
   }
 
@@ -196,6 +207,14 @@ export class ReadingForm {
 
   private showAll(): void {
     for (const each of this.controls) this.show(each.item.id);
+    this.showAsked();
+  }
+
+  /** Grey out what waits for another answer; its room stays, so that nothing moves. */
+  private showAsked(): void {
+    for (const { item, element } of this.controls) {
+      if (item.askedIf) element.toggleAttribute("inert", !isAsked(item, this.answers));
+    }
   }
 
   private lacking(): readonly Item[] {
@@ -274,9 +293,11 @@ export class ReadingForm {
     }
     if (this.data.mode === "revise") {
       const { supersedes } = this.data;
-      await this.send("revise", { answers: this.answers, supersedes, reason });
+      const answers = counting(this.data.items, this.answers);
+      await this.send("revise", { answers, supersedes, reason });
     } else {
-      await this.send("submit", { answers: this.answers, client: this.timing.sent() });
+      const answers = counting(this.data.items, this.answers);
+      await this.send("submit", { answers, client: this.timing.sent() });
     }
   }
 
@@ -503,7 +524,9 @@ export class ReadingForm {
   }
 
   private nextText(): boolean {
-    const texts = this.controls.filter((each) => each.item.kind === "text");
+    const texts = this.controls.filter(
+      (each) => each.item.kind === "text" && isAsked(each.item, this.answers),
+    );
     const at = texts.findIndex((each) => each.item.id === this.active);
     const next = texts[(at + 1) % Math.max(1, texts.length)];
     next?.focus();

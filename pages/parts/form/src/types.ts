@@ -19,6 +19,8 @@ export interface Item {
   readonly maxLength: number;
   readonly options: readonly Option[];
   readonly maxMarks: number;
+  /** It waits for this answer to another item, which stands before it. */
+  readonly askedIf?: { readonly item: string; readonly equals: string } | null;
 }
 
 /** A point (x, y) or a box (x0, y0, x1, y1) in fractions of the film's width and height. */

@@ -4,10 +4,12 @@ import type { ViewerData } from "./data";
 import type { Action } from "./keys";
 import { button, element, select, setPressed, setText } from "./dom";
 import { SPEEDS, spoken } from "./playback";
+import { Switches, type State } from "./switches";
 
 export interface ControlHandlers {
   run: (action: Action) => void;
   frame: (index: number) => void;
+  toggle: (factor: number, state: State) => void;
   speed: (speed: number) => void;
   mode: (mode: number) => void;
   preset: (number: number) => void;
@@ -36,6 +38,7 @@ export class Controls {
   readonly tools = element("div", "tools");
   readonly readings: HTMLElement[];
   private slider?: HTMLInputElement;
+  private switches?: Switches;
   private playButton?: HTMLButtonElement;
   private speed?: HTMLSelectElement;
   private roundButton?: HTMLButtonElement;
@@ -64,6 +67,7 @@ export class Controls {
   }
 
   private buildSliderRow(): void {
+    if (this.data.toggles) return this.buildSwitches(this.data.toggles);
     const { slider, play } = this.data.controls;
     const unused = this.n < 2 || !(slider || play);
     this.sliderRow.hidden = unused && !this.data.controlRow;
@@ -79,9 +83,21 @@ export class Controls {
       this.sliderRow.append(this.playButton, this.speed, this.roundButton);
     }
     const word = this.data.originWord ?? "original";
-    this.sliderRow.append(button("Original", `Back to the ${word === "original" ? "original film" : word} (O)`, () => this.on.run("origin")));
-    this.flickerButton = button("Flicker", "Flicker between the original film and this frame (F)", () => this.on.run("flicker"), false);
-    this.sliderRow.append(this.flickerButton);
+    this.sliderRow.append(button(this.data.stacked ? "Start" : "Original", `Back to the ${word === "original" ? "original film" : word} (O)`, () => this.on.run("origin")));
+    this.sliderRow.append(this.buildFlicker());
+  }
+
+  private buildFlicker(): HTMLButtonElement {
+    this.flickerButton = button("Flicker", "Flicker between the original film and this picture (F)", () => this.on.run("flicker"), false);
+    return this.flickerButton;
+  }
+
+  private buildSwitches(toggles: NonNullable<ViewerData["toggles"]>): void {
+    this.switches = new Switches(toggles, this.on.toggle);
+    this.sliderRow.append(this.switches.row);
+    if (toggles.note) return;
+    if (this.switches.text) this.sliderRow.append(this.switches.text);
+    this.sliderRow.append(button("All 0", "All factors back to 0 (X)", () => this.on.run("unswitch")), this.buildFlicker());
   }
 
   private buildSlider(): void {
@@ -171,6 +187,7 @@ export class Controls {
       setText(this.overlayButton, state.overlays ? "Hide map" : "Show map");
       setPressed(this.overlayButton, !state.overlays);
     }
+    this.switches?.update(state.index);
     this.modes.forEach((each, mode) => setPressed(each, mode === state.mode));
     if (this.slider) {
       this.slider.value = String(state.index);

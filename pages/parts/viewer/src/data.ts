@@ -37,6 +37,17 @@ export interface ReadingLine {
   frames: string[];
 }
 
+/** Toggles: the one sequence of the view holds a picture of every combination. */
+export interface SwitchData {
+  titles: string[];
+  /** What the classifier says of each picture. */
+  texts?: string[];
+  /** Whether the unchanged picture is the film itself, and not the generator's picture of it. */
+  laid?: boolean;
+  /** Why nothing can be switched. */
+  note?: string;
+}
+
 export interface ViewerData {
   id: string;
   panels: PanelData[];
@@ -63,6 +74,9 @@ export interface ViewerData {
   columns?: number;
   modes?: string[];
   readings?: ReadingLine[];
+  toggles?: SwitchData;
+  /** Whether films stand in a column beside the moving one, which takes the height of all. */
+  stacked?: boolean;
   keep?: string;
   frameParameter?: string;
   modeParameter?: string;

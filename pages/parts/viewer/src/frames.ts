@@ -6,6 +6,7 @@ import { frameCount, type ViewerData } from "./data";
 import type { Note } from "./log";
 import { flickerFrame, spoken } from "./playback";
 import type { Now, Screen } from "./screen";
+import { signs, spokenStates, stepped, withState, type State } from "./switches";
 
 const ADDRESS_AFTER_MS = 250;
 
@@ -56,6 +57,36 @@ export class Frames {
     this.goTo(this.now.index + by);
   }
 
+  // ------------------------------------------------------------------ toggles
+
+  private get titles(): readonly string[] {
+    return this.data.toggles?.titles ?? [];
+  }
+
+  setSwitch(factor: number, state: State): void {
+    this.switchTo(withState(this.now.index, this.titles.length, factor, state));
+  }
+
+  stepSwitch(factor: number, by: 1 | -1): void {
+    this.switchTo(stepped(this.now.index, this.titles.length, factor, by));
+  }
+
+  unswitch(): void {
+    this.switchTo(this.data.origin);
+  }
+
+  /** The picture of another combination. */
+  private switchTo(index: number): void {
+    this.cine.stopFlicker();
+    const before = this.now.index;
+    this.show(index);
+    if (this.now.index !== before) this.on.note("toggle", signs(this.now.index, this.titles.length));
+    const says = this.data.toggles?.texts?.[this.now.index];
+    this.on.announce([spokenStates(this.now.index, this.titles), says].filter(Boolean).join("; "));
+  }
+
+  // ------------------------------------------------------------------ playing
+
   play(): void {
     if (!this.cine.play()) return;
     this.notePlay();
@@ -102,7 +133,9 @@ export class Frames {
   toggleFlicker(): void {
     if (this.cine.stopFlicker()) return this.on.note("flicker", 0);
     this.pause();
-    const frame = flickerFrame(this.now.index, this.data.origin, this.n);
+    const { toggles, origin } = this.data;
+    if (toggles?.laid && this.now.index === origin) return this.on.announce("This is the original film; switch a factor first");
+    const frame = toggles ? this.now.index : flickerFrame(this.now.index, origin, this.n);
     if (frame !== this.now.index) this.show(frame);
     this.cine.startFlicker();
     this.on.note("flicker", 1);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bestGrid, filmPoint, fitted, home, LARGEST_ZOOM, oneToOne, panelPoint, panned, scaleBar, shown, zoomedAt } from "./geometry";
+import { bestGrid, filmPoint, fitted, home, LARGEST_ZOOM, oneToOne, panelPoint, panned, scaleBar, shown, stackedSizes, zoomedAt } from "./geometry";
 
 const ROOM = { width: 400, height: 300 };
 
@@ -66,4 +66,13 @@ it("panels are laid out so that films are largest", () => {
   expect(bestGrid(4, { width: 1000, height: 900 }, 1).columns).toBe(2);
   expect(bestGrid(6, { width: 1000, height: 700 }, 1).columns).toBe(3);
   expect(bestGrid(4, { width: 1000, height: 900 }, 1, 4).columns).toBe(4);
+});
+
+it("a column of films and the moving one beside it fit into any room", () => {
+  for (const room of [{ width: 1040, height: 600 }, { width: 500, height: 900 }]) {
+    const { small, large } = stackedSizes(3, room, 0.9);
+    expect(large).toBeCloseTo(3 * small + 12, 9);
+    expect(large).toBeLessThanOrEqual(room.height + 1e-9);
+    expect((small + large) * 0.9 + 6).toBeLessThanOrEqual(room.width + 1e-9);
+  }
 });

@@ -93,6 +93,15 @@ export function bestGrid(n: number, room: Room, aspect: number, wanted = 0): { c
   return best;
 }
 
+/** Heights of n films in a column and of one beside them that is as high as all, as large as the room allows. */
+export function stackedSizes(n: number, room: Room, aspect: number): { small: number; large: number } {
+  const gaps = GAP_PX * (n - 1);
+  const byHeight = (room.height - gaps) / n;
+  const byWidth = ((room.width - GAP_PX) / aspect - gaps) / (n + 1);
+  const small = Math.max(0, Math.min(byHeight, byWidth));
+  return { small, large: n * small + gaps };
+}
+
 export interface ScaleBar {
   mm: number;
   px: number;

@@ -11,7 +11,8 @@ export interface Key {
 export type Action =
   | "back" | "forward" | "first" | "last" | "play" | "slower" | "faster" | "round" | "flicker" | "origin" | "mode"
   | "overlays" | "invert" | "magnifier" | "reset" | "actual" | "fit" | "zoomIn" | "zoomOut" | "left" | "right" | "up" | "down"
-  | "brighter" | "darker" | "harder" | "softer" | "preset" | "unlink" | "alone" | "help";
+  | "brighter" | "darker" | "harder" | "softer" | "preset" | "unlink" | "alone" | "help"
+  | "raise1" | "raise2" | "raise3" | "raise4" | "lower1" | "lower2" | "lower3" | "lower4" | "unswitch";
 
 export const KEYS: readonly Key[] = [
   { keys: ["ArrowLeft"], action: "back", shown: "←", help: "previous frame" },
@@ -23,7 +24,16 @@ export const KEYS: readonly Key[] = [
   { keys: ["["], action: "slower", shown: "[", help: "play slower" },
   { keys: ["]"], action: "faster", shown: "]", help: "play faster" },
   { keys: ["p"], action: "round", shown: "P", help: "play back and forth, or round" },
-  { keys: ["f"], action: "flicker", shown: "F", help: "flicker between the original and this frame" },
+  { keys: ["f"], action: "flicker", shown: "F", help: "flicker between the original and this picture" },
+  { keys: ["s"], action: "raise1", shown: "S", help: "first factor a step up: from − to 0 to +" },
+  { keys: ["shift+s"], action: "lower1", shown: "Shift S", help: "first factor a step down" },
+  { keys: ["g"], action: "raise2", shown: "G", help: "second factor up" },
+  { keys: ["shift+g"], action: "lower2", shown: "Shift G", help: "second factor down" },
+  { keys: ["j"], action: "raise3", shown: "J", help: "third factor up" },
+  { keys: ["shift+j"], action: "lower3", shown: "Shift J", help: "third factor down" },
+  { keys: ["k"], action: "raise4", shown: "K", help: "fourth factor up" },
+  { keys: ["shift+k"], action: "lower4", shown: "Shift K", help: "fourth factor down" },
+  { keys: ["x"], action: "unswitch", shown: "X", help: "all factors back to 0" },
   { keys: ["d"], action: "mode", shown: "D", help: "other kind of frames" },
   { keys: ["h"], action: "overlays", shown: "H", help: "hide or show all maps" },
   { keys: ["i"], action: "invert", shown: "I", help: "invert greys" },

@@ -2,7 +2,7 @@
 
 export type Kind =
   | "paint" | "frame" | "window" | "zoom" | "pan" | "invert" | "overlay" | "opacity" | "colormap" | "play" | "pause"
-  | "flicker" | "magnifier" | "hidden" | "shown" | "reset" | "mark";
+  | "flicker" | "toggle" | "magnifier" | "hidden" | "shown" | "reset" | "mark";
 
 export type Value = number | string | null;
 

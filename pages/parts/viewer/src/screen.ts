@@ -2,7 +2,7 @@
 
 import { framesOf, type ViewerData } from "./data";
 import { element } from "./dom";
-import { bestGrid, type Point } from "./geometry";
+import { bestGrid, stackedSizes, type Point, type Room } from "./geometry";
 import { colourTable, type Grey } from "./lut";
 import type { Looks } from "./looks";
 import type { Marking } from "./marking";
@@ -49,6 +49,8 @@ export class Screen {
     const room = this.grid.getBoundingClientRect();
     const { aspect } = this.data;
     const shown = this.panels.filter((panel) => alone === null || panel.number === alone);
+    for (const panel of this.panels) panel.box.style.gridArea = "";
+    if (this.data.stacked && alone === null) return this.stack(room);
     const { columns } = bestGrid(shown.length, room, aspect, alone === null ? (this.data.columns ?? 0) : 0);
     // A film has the same size in every condition, whatever is shown beside it.
     const cells = Math.max(this.data.cells, this.panels.length);
@@ -58,6 +60,20 @@ export class Screen {
     this.grid.style.gridAutoRows = alone === null ? `${Math.floor(height)}px` : "1fr";
     for (const panel of this.panels) panel.box.hidden = !shown.includes(panel);
     for (const panel of shown) panel.fit(window.devicePixelRatio || 1);
+  }
+
+  /** Films in a column, the moving film beside them as high as all of them together. */
+  private stack(room: Room): void {
+    const n = Math.max(1, this.panels.filter((panel) => panel.data.kind !== "frames").length);
+    const { small, large } = stackedSizes(n, room, this.data.aspect);
+    this.grid.style.gridTemplateColumns = `${Math.floor(small * this.data.aspect)}px ${Math.floor(large * this.data.aspect)}px`;
+    this.grid.style.gridAutoRows = `${Math.floor(small)}px`;
+    let row = 0;
+    for (const panel of this.panels) {
+      panel.box.hidden = false;
+      panel.box.style.gridArea = panel.data.kind === "frames" ? `1 / 2 / span ${n} / 3` : `${(row += 1)} / 1`;
+    }
+    for (const panel of this.panels) panel.fit(window.devicePixelRatio || 1);
   }
 
   /** Whether everything shown at this moment has arrived. */
@@ -84,6 +100,11 @@ export class Screen {
     return map?.data.under ?? panel.data.urls[Math.min(this.data.origin, panel.data.urls.length - 1)];
   }
 
+  /** What a frame flickers against: where changes are laid on the film, the film of the same size. */
+  private restUrl(panel: Panel): string {
+    return this.data.toggles?.laid || this.data.stacked ? panel.data.urls[Math.min(this.data.origin, panel.data.urls.length - 1)] : this.originalUrl(panel);
+  }
+
   /** Columns of the original film, which 1:1 and the scale bar refer to. */
   filmColumns(): number {
     const panel = this.panels.find((each) => each.data.kind === "film" && each.data.title !== "") ?? this.panels[0];
@@ -95,7 +116,7 @@ export class Screen {
     if (panel.data.kind === "map") return panel.data.under ?? "";
     const frames = framesOf(panel.data, now.mode);
     if (panel.data.kind !== "frames") return frames[0];
-    if (now.flickering && now.original) return this.originalUrl(panel);
+    if (now.flickering && now.original) return this.restUrl(panel);
     return frames[Math.min(now.index, frames.length - 1)];
   }
 

@@ -22,6 +22,7 @@ import type { MarkItem } from "./marks";
 import { offers } from "./offers";
 import { bindPointer } from "./pointer";
 import { Screen, type Now } from "./screen";
+import { signs } from "./switches";
 
 export class Viewer {
   private readonly now: Now;
@@ -106,7 +107,9 @@ export class Viewer {
   // Only the explorer asks for this: same film, other pictures.
   private carryOn(now: Now, before: Viewer): void {
     const old = before.now;
-    Object.assign(now, { mode: old.mode, overlays: old.overlays, opacity: old.opacity, tables: { ...now.tables, ...old.tables } });
+    // A view that had no map of a kind had no colours for it either.
+    const tables = { unsigned: old.tables.unsigned || now.tables.unsigned, signed: old.tables.signed || now.tables.signed };
+    Object.assign(now, { mode: old.mode, overlays: old.overlays, opacity: old.opacity, tables });
     // The same number of frames means the same positions.
     const nBefore = frameCount(before.data.panels);
     if (nBefore === frameCount(this.data.panels)) now.index = old.index;
@@ -236,6 +239,7 @@ export class Viewer {
     return {
       run: (action) => this.run(action),
       frame: (index) => this.frames.goTo(index),
+      toggle: (factor, state) => this.frames.setSwitch(factor, state),
       speed: (speed) => this.frames.setSpeed(speed),
       mode: (mode) => this.frames.setMode(mode),
       preset: (number) => this.adjust.usePreset(number),
@@ -338,6 +342,15 @@ export class Viewer {
       unlink: () => adjust.toggleLink(),
       alone: () => this.toggleAlone(adjust.panel.number),
       help: () => this.help.toggle(),
+      raise1: () => frames.stepSwitch(0, 1),
+      raise2: () => frames.stepSwitch(1, 1),
+      raise3: () => frames.stepSwitch(2, 1),
+      raise4: () => frames.stepSwitch(3, 1),
+      lower1: () => frames.stepSwitch(0, -1),
+      lower2: () => frames.stepSwitch(1, -1),
+      lower3: () => frames.stepSwitch(2, -1),
+      lower4: () => frames.stepSwitch(3, -1),
+      unswitch: () => frames.unswitch(),
     };
     acts[action]();
   }
@@ -384,6 +397,7 @@ export class Viewer {
     this.controls.update({ ...state, linked: looks.linked, overlays, numbers, preset: this.adjust.preset });
     Object.assign(this.host.dataset, {
       frame: String(index),
+      ...(this.data.toggles && !this.data.toggles.note ? { switches: signs(index, this.data.toggles.titles.length) } : {}),
       playing: String(playing),
       flickering: String(flickering),
       overlays: String(overlays),
