@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,11 +25,13 @@ from tqdm import tqdm
 from explainers.classifiers.ours import load_classifier
 from explainers.generators.stylegan2 import Generator, to_brightness
 from explainers.stylespace.ranges import style_ranges
+from explainers.stylespace.screening import screened_ends
 from explainers.stylespace.selection import Aggregation, selected
 from explainers.stylespace.sweep import Mode, Sweep, sweep
 from explainers.training.stylegan2 import load_generator
 
 MODES: tuple[Mode, ...] = ("screened", "exhaustive", "naive")
+Made = TypeVar("Made")
 AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "share", "max")
 
 
@@ -48,7 +51,7 @@ def sure_films(generator: Generator, classifier: object, n: int, seed: int) -> T
     return torch.stack(found[:n])
 
 
-def timed(work: Callable[[], Sweep]) -> tuple[Sweep, float]:
+def timed(work: Callable[[], Made]) -> tuple[Made, float]:
     """Return a result and the seconds it took."""
     began = time.perf_counter()
     result = work()
@@ -66,12 +69,20 @@ def joined(sweeps: list[Sweep]) -> Sweep:
     )
 
 
-def recall(whole: Sweep, part: Sweep, aggregation: Aggregation) -> tuple[int, int]:
+def recall(
+    whole: Sweep, part: Sweep, aggregation: Aggregation, threshold: float
+) -> tuple[int, int]:
     """Return how many selected (finding, dimension) pairs there are, and how many part has too."""
     n = kept = 0
     for finding in whole.findings:
-        wanted = {f.dimension for f in selected(whole, finding, aggregation=aggregation)}
-        found = {f.dimension for f in selected(part, finding, aggregation=aggregation)}
+        wanted = {
+            f.dimension
+            for f in selected(whole, finding, threshold=threshold, aggregation=aggregation)
+        }
+        found = {
+            f.dimension
+            for f in selected(part, finding, threshold=threshold, aggregation=aggregation)
+        }
         n, kept = n + len(wanted), kept + len(wanted & found)
     return n, kept
 
@@ -83,7 +94,7 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=12)
     parser.add_argument("--naive-films", type=int, default=2)
     parser.add_argument("--samples", type=int, default=20_000)
-    parser.add_argument("--caution", type=float, default=0.35)
+    parser.add_argument("--threshold", type=float, default=0.3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -94,6 +105,10 @@ def main() -> None:
     films = sure_films(generator, classifier, given.films, given.seed)
     parts: dict[str, list[Sweep]] = {mode: [] for mode in MODES}
     spent = dict.fromkeys(MODES, 0.0)
+    ends, screening = timed(
+        lambda: screened_ends(generator, classifier, films, ranges, given.threshold)
+    )
+    spent["screened"] += screening * given.naive_films / given.films
     with tqdm(total=given.films * 2 + given.naive_films, unit="sweeps") as bar:
         for number in range(given.films):  # in turn, so that a busy machine is busy for all
             for mode in MODES:
@@ -106,7 +121,7 @@ def main() -> None:
                         films[number : number + 1],
                         ranges,
                         mode=mode,
-                        caution=given.caution,
+                        ends=ends[number : number + 1] if mode == "screened" else None,
                     )
                 )
                 parts[mode].append(one)
@@ -126,7 +141,7 @@ def main() -> None:
     print(f"share measured by the screening {part.measured.mean():.3f}")
     recalls = {}
     for aggregation in AGGREGATIONS:
-        n, kept = recall(whole, part, aggregation)
+        n, kept = recall(whole, part, aggregation, given.threshold)
         recalls[aggregation] = (n, kept)
         share = kept / n if n else float("nan")
         print(f"recall among those selected by {aggregation:<6} {kept} of {n} ({share:.3f})")

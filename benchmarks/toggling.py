@@ -105,7 +105,6 @@ def on_server(study_dir: Path, film: str, finding: str, repeats: int) -> dict[st
     from data.manifest import CaseSet
     from pages.exploring.films import case_film
     from pages.exploring.view import grey, levels
-    from pages.factoring.combinations import combinations_folder
     from pages.factoring.factors import files_of
     from pages.factoring.preparing import maker
     from pages.factoring.request import Position
@@ -114,9 +113,7 @@ def on_server(study_dir: Path, film: str, finding: str, repeats: int) -> dict[st
 
     folder = StudyFolder.open(study_dir)
     shown = case_film(CaseSet.open(folder.cases), film)
-    make = maker(
-        shown, finding, files_of(folder), styles_folder(folder), combinations_folder(folder)
-    )
+    make = maker(shown, finding, files_of(folder), styles_folder(folder))
     desk = make(lambda stage: None, lambda: False)
     dimensions = sorted(desk.cards.dimensions)
     computing, encoding = [], []

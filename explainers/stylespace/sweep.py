@@ -7,8 +7,9 @@ Three ways give the same numbers where they give any:
 
 - ``naive`` makes every image from the beginning: what a first implementation does;
 - ``exhaustive`` keeps what lies below the changed layer and batches dimensions;
-- ``screened`` first asks the gradient which ends of which dimensions can matter and then measures
-  those exactly. What it passes over counts as no change.
+- ``screened`` first asks the gradient which ends of which dimensions can matter
+  (:mod:`explainers.stylespace.screening`) and then measures those exactly. What it passes over
+  counts as no change.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from explainers.classifiers.base import Classifier
 from explainers.generators.stylegan2 import Generator, to_brightness
 from explainers.stylespace.clamped import clamped_images, known_film, seen_logits
 from explainers.stylespace.ranges import StyleRanges
+from explainers.stylespace.screening import screened_ends
 
 Mode = Literal["naive", "exhaustive", "screened"]
 _BATCH = 8  # more fall out of a processor's cache and take up to three times as long per image
@@ -71,7 +73,7 @@ def sweep(
     *,
     mode: Mode = "exhaustive",
     threshold: float = 0.3,
-    caution: float = 0.35,
+    ends: NDArray[np.bool_] | None = None,
     on_progress: OnProgress | None = None,
     cancelled: Cancelled | None = None,
 ) -> Sweep:
@@ -89,8 +91,9 @@ def sweep(
         See the module.
     threshold
         The |Δ| that a selection will ask for; only the screening uses it.
-    caution
-        An end is measured if the gradient predicts at least this share of the threshold there.
+    ends
+        (N, D, 2): what is measured, where these films are part of a larger screening; ``None`` for
+        what the mode says.
     on_progress, cancelled
         Films done and in all.
 
@@ -102,12 +105,16 @@ def sweep(
         If cancelled.
     """
     _check(generator, styles, ranges)
+    if ends is None and mode == "screened":
+        ends = screened_ends(generator, classifier, styles, ranges, threshold)
+    elif ends is None:
+        ends = np.ones((*styles.shape, 2), bool)
     changes, probabilities = [], []
     for number, film in enumerate(styles):
         if cancelled is not None and cancelled():
             raise SweepStopped(f"Stopped after {number} of {len(styles)} films.")
         of_film, at_rest = _film_changes(
-            generator, classifier, film, ranges, mode, threshold * caution
+            generator, classifier, film, ranges, ends[number], mode == "naive"
         )
         changes.append(of_film)
         probabilities.append(at_rest)
@@ -116,78 +123,33 @@ def sweep(
     return Sweep(np.stack(changes), np.stack(probabilities), tuple(classifier.findings), mode)
 
 
-def screened_ends(
-    generator: Generator,
-    classifier: Classifier,
-    film: Tensor,
-    ranges: StyleRanges,
-    least: float,
-) -> NDArray[np.bool_]:
-    """Return at which ends (D, 2) the gradient expects some probability to change by ``least``.
-
-    The change of a logit is taken as slope times distance and carried through the calibrated
-    probability, so that a saturated prediction is judged by where its logit would go and not by
-    the vanishing slope of its probability.
-
-    Parameters
-    ----------
-    generator, classifier, ranges
-        As for :func:`sweep`.
-    film
-        (D,) styles.
-    least
-        |Δ| below which an end is passed over.
-    """
-    reach = torch.stack([ranges.low, ranges.high]) - film  # (2, D)
-    logits, slopes = _slopes(generator, classifier, film)  # (F,), (F, D)
-    moved = logits[:, None, None] + slopes[:, None, :] * reach  # (F, 2, D)
-    at_rest = classifier.probabilities(logits[None])[0]
-    there = classifier.probabilities(moved.permute(1, 2, 0).reshape(-1, len(logits)))
-    expected = (there.reshape(2, -1, len(logits)) - at_rest).abs()
-    return np.asarray((expected >= least).any(dim=2).numpy().T)
-
-
-def _slopes(generator: Generator, classifier: Classifier, film: Tensor) -> tuple[Tensor, Tensor]:
-    styles = film[None].clone().requires_grad_()
-    logits = seen_logits(classifier, to_brightness(generator.synthesise(styles)))[0]
-    rows = [
-        torch.autograd.grad(logit, styles, retain_graph=number + 1 < len(logits))[0][0]
-        for number, logit in enumerate(logits)
-    ]
-    return logits.detach(), torch.stack(rows)
-
-
 @torch.no_grad()
 def _film_changes(
     generator: Generator,
     classifier: Classifier,
     film: Tensor,
     ranges: StyleRanges,
-    mode: Mode,
-    least: float,
+    ends: NDArray[np.bool_],
+    naive: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return (D, 2, F) and (F,)."""
     n_dims, n_findings = len(film), len(classifier.findings)
     known = known_film(generator, film)
     at_rest = _predicted(known.image, classifier)[0]
-    wanted = np.ones((n_dims, 2), bool)
-    if mode == "screened":
-        with torch.enable_grad():
-            wanted = screened_ends(generator, classifier, film, ranges, least)
     changes = np.full((n_dims, 2, n_findings), np.nan, np.float32)
     reach = torch.stack([ranges.low, ranges.high], dim=1)  # (D, 2)
     for number, layer in enumerate(generator.layers):
-        chosen = np.argwhere(wanted[layer.start : layer.stop])  # (M, 2)
+        chosen = np.argwhere(ends[layer.start : layer.stop])  # (M, 2)
         chosen[:, 0] += layer.start
-        for part in _parts(chosen, 2 if mode == "naive" else _BATCH):
-            dims, ends = torch.from_numpy(part[:, 0]), torch.from_numpy(part[:, 1])
-            values = reach[dims, ends]
-            if mode == "naive":
+        for part in _parts(chosen, 2 if naive else _BATCH):
+            dims = torch.from_numpy(part[:, 0])
+            values = reach[dims, torch.from_numpy(part[:, 1])]
+            if naive:
                 images = _from_the_start(generator, film, dims, values)
             else:
                 images = clamped_images(generator, known, number, dims, values)
             changes[part[:, 0], part[:, 1]] = (_predicted(images, classifier) - at_rest).numpy()
-    if not np.isfinite(changes[wanted]).all():
+    if not np.isfinite(changes[ends]).all():
         raise ExplainerError(
             "The classifier returned a probability that is not finite on a generated film; check "
             "that it suits the generator's films."

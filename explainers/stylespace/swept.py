@@ -23,6 +23,7 @@ from explainers.stylespace.meter import Meter
 from explainers.stylespace.perceptual import Features
 from explainers.stylespace.projection import Projection, ProjectionSettings, project
 from explainers.stylespace.ranges import StyleRanges, style_ranges
+from explainers.stylespace.screening import screened_ends
 from explainers.stylespace.selection import Aggregation
 from explainers.stylespace.stages import Stages
 from explainers.stylespace.sweep import Mode, Sweep, sweep
@@ -262,18 +263,24 @@ def _swept(
     changes = np.full((n, generator.n_styles, 2, n_findings), np.nan, np.float32)
     at_rest = np.full((n, n_findings), np.nan, np.float32)
     rows = np.flatnonzero(usable.any(axis=1))
+    ends = np.ones((len(rows), generator.n_styles, 2), bool)
+    if settings.mode == "screened":
+        styles = projection.styles[rows]
+        ends = screened_ends(generator, classifier, styles, ranges, settings.threshold)
     on_progress = telling("films swept")
-    for done, row in enumerate(rows, start=1):
+    for done, (row, of_film) in enumerate(zip(rows, ends, strict=True), start=1):
         styles = projection.styles[row : row + 1]
 
-        def make(styles: torch.Tensor = styles) -> dict[str, NDArray[np.float32]]:
+        def make(
+            styles: torch.Tensor = styles, of_film: NDArray[np.bool_] = of_film
+        ) -> dict[str, NDArray[np.float32]]:
             one = sweep(
                 generator,
                 classifier,
                 styles,
                 ranges,
                 mode=settings.mode,
-                threshold=settings.threshold,
+                ends=of_film[None],
                 cancelled=cancelled,
             )
             return {"changes": one.changes[0], "probabilities": one.probabilities[0]}
@@ -282,7 +289,7 @@ def _swept(
             "networks": _digests(networks)[:2],
             "ranges": [ranges.n_samples, ranges.percentile],
             "mode": settings.mode,
-            "threshold": settings.threshold if settings.mode == "screened" else 0,
+            "ends": hashlib.sha256(of_film.tobytes()).hexdigest(),
             "styles": array_digest(styles.numpy()),
         }
         kept = stages.made("sweep", parts, make)

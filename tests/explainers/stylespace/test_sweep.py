@@ -11,8 +11,9 @@ from explainers.base import ExplainerError
 from explainers.generators.stylegan2 import Generator, StyleGANShape
 from explainers.stylespace.clamped import clamped_images, known_film
 from explainers.stylespace.ranges import StyleRanges, style_ranges
+from explainers.stylespace.screening import screened_ends
 from explainers.stylespace.selection import aggregated, flips, selected, strongest
-from explainers.stylespace.sweep import Sweep, SweepStopped, screened_ends, sweep
+from explainers.stylespace.sweep import Sweep, SweepStopped, sweep
 
 SHAPE = StyleGANShape(size=16, channel_base=64, channel_limit=8, latent=6, n_mapping=2)
 
@@ -95,9 +96,10 @@ def test_screening_measures_less_and_keeps_what_is_selected(
     styles = _styles(generator, 4)
     whole = sweep(generator, Brightness(), styles, ranges)
     threshold = float(np.quantile(np.abs(whole.changes).max(axis=(0, 2, 3)), 0.9))
-    part = sweep(
-        generator, Brightness(), styles, ranges, mode="screened", threshold=threshold, caution=0.1
-    )  # a random network is far from linear
+    # A random network is far from linear: the gradient is asked for a quarter of the change.
+    ends = screened_ends(generator, Brightness(), styles, ranges, threshold / 4)
+    part = sweep(generator, Brightness(), styles, ranges, mode="screened", ends=ends)
+    assert (part.measured == ends).all()
     assert 0 < part.measured.mean() < 0.8
     np.testing.assert_allclose(part.changes[part.measured], whole.changes[part.measured], atol=1e-6)
     for finding in Brightness.findings:
@@ -113,8 +115,18 @@ def test_a_saturated_prediction_is_still_screened_by_its_logit(
         def logits(self, images: Tensor) -> Tensor:
             return super().logits(images) * 20
 
-    (film,) = _styles(generator, 1)
-    assert screened_ends(generator, Sure(), film, ranges, 0.1).any()
+    assert screened_ends(generator, Sure(), _styles(generator, 1), ranges, 0.1).any()
+
+
+def test_what_matters_on_average_is_measured_on_every_film(
+    generator: Generator, ranges: StyleRanges
+) -> None:
+    styles = _styles(generator, 6)
+    alone = [screened_ends(generator, Brightness(), one[None], ranges, 0.2)[0] for one in styles]
+    together = screened_ends(generator, Brightness(), styles, ranges, 0.2)
+    added = together & ~np.stack(alone)
+    assert added.any()
+    assert (together.all(axis=0) | ~added.any(axis=0)).all()
 
 
 def test_aggregates_by_hand() -> None:
