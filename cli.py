@@ -32,8 +32,12 @@ COMMANDS: Mapping[str, Entry] = {
     "factors": Entry("commands.factors", "Style dimensions that move a classifier."),
     "gallery": Entry("commands.gallery", "The page of the documentation with every method."),
     "import": Entry("commands.importing", "Films and reference standard into a case set."),
+    "import-masks": Entry("commands.import_masks", "Images with folders of masks into a case set."),
     "import-stylegan2": Entry(
         "commands.import_stylegan2", "Weights of a StyleGAN2-ADA generator of yours."
+    ),
+    "import-volumes": Entry(
+        "commands.import_volumes", "Slices of NIfTI volumes with masks into a case set."
     ),
     "phantom": Entry("commands.phantom", "Simulated radiographs as a case set."),
     "plant": Entry("commands.plant", "Simulated findings blended into real normal films."),

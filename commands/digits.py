@@ -26,16 +26,18 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.option("--to", "wanted", default="4", show_default=True, type=click.Choice(DIGITS))
 @click.option("--images", "n_images", default=1000, show_default=True, type=click.IntRange(1))
 @click.option("--alpha", default=0.05, show_default=True, help="Step of Adam.")
-@click.option("--gamma", default=0.1, show_default=True, help="Weight of the distance.")
-@click.option("--rho", default=0.001, show_default=True, help="Prediction of --from to fall below.")
+@click.option(
+    "--gamma", default=100.0, show_default=True, help="Weight of the distance; paper: 0.1."
+)
+@click.option("--rho", default=0.0003, show_default=True, help="Prediction of --from to pass.")
 @click.option("--beta", default=1.0, show_default=True, help="Weight of --to.")
 @click.option(
     "--certain",
-    default=0.999,
+    default=0.9997,
     show_default=True,
     help="Prediction of --to that is wanted as well; 0 is the paper.",
 )
-@click.option("--shell", default=3.0, show_default=True, help="Pull to the latent shell; 0: paper.")
+@click.option("--shell", default=1.0, show_default=True, help="Pull to the latent shell; 0: paper.")
 @click.option("--refine", default=20, show_default=True, help="Steps towards the digit; 0: paper.")
 @click.option("--cap", default=200, show_default=True, help="Steps at most.")
 @click.option("--batch-size", default=250, show_default=True, type=click.IntRange(1))
@@ -83,6 +85,7 @@ def command(
         reencode=0.0,
         shell=shell,
         refine=refine,
+        keep=1.0,
         cap=cap,
         batch_size=batch_size,
     )

@@ -75,6 +75,12 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Bench counterfactual: probability at which a change is complete.  [default: 0.5]",
 )
+@click.option(
+    "--searches",
+    type=click.IntRange(1, 5),
+    help="Bench counterfactual: at most so many searches per film, each for a lower probability of "
+    "the decoded frame; one is enough where a search is long.  [default: 5]",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
 def command(
@@ -90,6 +96,7 @@ def command(
     prior_cases: Path | None,
     all_maps: bool,
     boundary: float | None,
+    searches: int | None,
     seed: int,
     threads: int,
 ) -> None:
@@ -98,7 +105,7 @@ def command(
     Writes <bench>.csv (every number), <bench>.summary.csv (means with intervals), <bench>.json and
     <bench>.html. An interrupted run goes on where it stopped.
     """
-    chosen = {"prior_cases": prior_cases, "boundary": boundary}
+    chosen = {"prior_cases": prior_cases, "boundary": boundary, "searches": searches}
     measure = create_bench(
         bench, **{name: value for name, value in chosen.items() if value is not None}
     )

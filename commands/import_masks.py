@@ -66,5 +66,12 @@ def command(
         report = write_masked(out, read_masked(folders, pairs, on_progress=advance), rule)
     for line in report.lines():
         click.echo(line)
+    for finding in pairs.findings:
+        n_bare = pairs.without_mask(finding)
+        if n_bare:
+            unmarked = reading["unmarked"]
+            click.echo(
+                f"Images without a mask file of {finding}: {n_bare}, where it is {unmarked}."
+            )
     if patient is None:
         click.echo("Every image counts as a patient; if that is wrong, say who with --patient.")

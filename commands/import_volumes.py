@@ -73,7 +73,7 @@ def parse_labels(texts: Iterable[str]) -> dict[str, frozenset[int]]:
     show_default=True,
     help="Share of a slice; emptier slices without a finding are left out.",
 )
-@click.option("--every", default=1, show_default=True, help="Take every so-manieth slice.")
+@click.option("--every", default=1, show_default=True, help="Take every n-th slice only.")
 @click.option("--patient", help=f"{PATIENT_HELP}  [default: every volume is one]")
 @click.option("--source", default="", help="Name of the collection.")
 @click.option("--modality", default="MR", show_default=True, help="DICOM code.")

@@ -38,6 +38,18 @@ _N_LISTED = 5
     help="Copies of each healthy film, each with another finding; the film itself stays, too.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Use so many healthy films.")
+@click.option(
+    "--call",
+    "called",
+    default="",
+    metavar="NAME",
+    help="One name for all of them in reference.csv, as that of a finding a classifier knows.",
+)
+@click.option(
+    "--with-others",
+    is_flag=True,
+    help="Keep films that show the finding of --call themselves, as they are and without a mask.",
+)
 @click.option("--skip-unusable", is_flag=True, help="Leave out films without a usable lung mask.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def command(
@@ -47,6 +59,8 @@ def command(
     severity: tuple[float, float],
     copies: int,
     limit: int | None,
+    called: str,
+    with_others: bool,
     skip_unusable: bool,
     seed: int,
 ) -> None:
@@ -62,6 +76,8 @@ def command(
         seed=seed,
         limit=limit,
         skip_unusable=skip_unusable,
+        called=called,
+        with_others=with_others,
     )
     with progress_bar("films") as advance:
         report = write_planted(cases, out, plan, on_progress=advance)

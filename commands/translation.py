@@ -11,11 +11,14 @@ import torch
 
 from commands.progress import progress_bar
 from commands.training import DIRECTORY, now, stop_on_interrupt
+from explainers.attribution.bbmp import Bbmp
 from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import ExplanationCancelled
+from explainers.evaluation.one_change import one_change_method
+from explainers.evaluation.structure_share import structure_table, write_structure
 from explainers.evaluation.translation import Subject, measure_translation
-from explainers.evaluation.translation_report import write_translation
+from explainers.evaluation.translation_report import EXPLAINED, TABLES, shown, write_translation
 from explainers.evaluation.translators import (
     Method,
     bbmp_method,
@@ -24,11 +27,11 @@ from explainers.evaluation.translators import (
     mask_method,
     pair_methods,
 )
-from explainers.generators.mgen import load_mgen
+from explainers.generators.mgen import DIGIT_BLUR, load_mgen
 from explainers.generators.paired import Contrast, PairedGenerators, load_paired
 from explainers.generators.vae import load_vae
 from explainers.training.contrasts import named_contrasts
-from explainers.training.image_sources import open_images, open_judge
+from explainers.training.image_sources import holds_digits, open_images, open_judge
 
 _MAPS = "input_gradients,integrated_gradients,grad_cam"
 
@@ -56,6 +59,11 @@ _MAPS = "input_gradients,integrated_gradients,grad_cam"
     help="Per contrast and side; it takes seconds for each.",
 )
 @click.option(
+    "--bbmp-blur",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    help=f"Share of the side.  [default: {Bbmp.blur:g}, of digits {DIGIT_BLUR:g}]",
+)
+@click.option(
     "--maps", default=_MAPS, show_default=True, help="Methods that draw maps only; or ''."
 )
 @click.option("--findings", help="As for `counterlight train syce`.  [default: the first pair's]")
@@ -66,6 +74,19 @@ _MAPS = "input_gradients,integrated_gradients,grad_cam"
 @click.option("--validation-share", default=0.1, show_default=True, help="As in the trainings.")
 @click.option("--work", default=Path("var/training"), show_default=True, type=DIRECTORY)
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--table",
+    "wanted",
+    default="agreement",
+    show_default=True,
+    type=click.Choice([*TABLES, "all"]),
+    help="What is printed; all of them are written.",
+)
+@click.option(
+    "--structure",
+    metavar="NAME",
+    help="Also the share of every map inside mask:NAME of reference.csv, as lungs.",
+)
 @click.option("--out", required=True, type=DIRECTORY)
 def command(
     cases: Path,
@@ -76,6 +97,7 @@ def command(
     mask_networks: tuple[str, ...],
     bbmp: bool,
     bbmp_images: int,
+    bbmp_blur: float | None,
     maps: str,
     findings: str | None,
     split: str,
@@ -83,12 +105,15 @@ def command(
     validation_share: float,
     work: Path,
     threads: int,
+    wanted: str,
+    structure: str | None,
     out: Path,
 ) -> None:
     """Compare adversarial and stable images with real ones, as Charachon et al. 2021 did.
 
-    Writes translation.csv (every number), a table per question, translation.md and
-    translation.html. An interrupted run goes on where it stopped.
+    Writes translation.csv (every number), a table per question, translation.md, pictures and
+    translation.html. An interrupted run goes on where it stopped, and --table prints another
+    table of what was measured without measuring it again.
     """
     torch.set_num_threads(threads)
     judge, vae = open_judge(classifier), load_vae(vae_name)
@@ -107,7 +132,8 @@ def command(
         _check_size(label or "MGen", network.input_size, judge)
         methods.append(mask_method(label or "MGen", network, judge))
     if bbmp:
-        methods.append(bbmp_method(judge, limit=bbmp_images))
+        blur = bbmp_blur or (DIGIT_BLUR if holds_digits(cases) else Bbmp.blur)
+        methods.append(bbmp_method(judge, Bbmp(judge, blur=blur), limit=bbmp_images))
     methods += [map_method(word.strip(), judge) for word in maps.split(",") if word.strip()]
     with progress_bar("films read") as advance:
         images = open_images(
@@ -118,6 +144,9 @@ def command(
             validation_share=validation_share,
             on_progress=advance,
         )
+    for label, pair in networks:
+        title = label or pair.system.title
+        methods.append(one_change_method(title, pair, judge, images, contrasts))
     subject = Subject(
         images,
         judge,
@@ -133,14 +162,26 @@ def command(
                 subject,
                 methods,
                 out / "parts",
-                clock=time.perf_counter,
+                clock=time.process_time,
                 on_progress=advance,
                 cancelled=cancelled,
             )
     except ExplanationCancelled:
         raise click.Abort from None  # what was measured is kept
     tables, paths = write_translation(subject, methods, parts, out, created=now())
-    click.echo(tables.agreement.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
+    for name in TABLES if wanted == "all" else (wanted,):
+        table = tables.named().get(name)
+        if table is not None:
+            click.echo(f"{name.capitalize()}: {EXPLAINED[name]}\n")
+            click.echo(shown(table).to_string(index=False) + "\n")
+    if structure:
+        with progress_bar("maps") as advance, stop_on_interrupt() as cancelled:
+            inside = structure_table(
+                subject, methods, cases, structure, on_progress=advance, cancelled=cancelled
+            )
+        write_structure(inside, structure, out)
+        click.echo(f"Share of the maps inside the {structure}, and how often their peak is:\n")
+        click.echo(inside.to_string(index=False, float_format=lambda x: f"{x:.3f}") + "\n")
     for note in tables.notes:
         click.echo(note)
     click.echo(f"Wrote {paths[-1]} and {len(paths) - 1} files beside it.")

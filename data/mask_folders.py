@@ -68,6 +68,10 @@ class MaskPairs:
         """What masks are of."""
         return tuple(self.masks)
 
+    def without_mask(self, finding: str) -> int:
+        """Images that have no mask file of a finding."""
+        return len(self.images) - len(self.masks[finding])
+
 
 def pair_masks(folders: MaskFolders) -> MaskPairs:
     """Find every image and its masks, without opening any.
@@ -75,11 +79,12 @@ def pair_masks(folders: MaskFolders) -> MaskPairs:
     Raises
     ------
     DataError
-        If a folder is missing or empty, two files share a name, or a pattern is none.
+        If a folder is missing or empty, two files share a name, or a pattern is none or finds no
+        patient.
     ImportRefused
         If a mask has no image, or (``unmarked`` "refuse") an image no mask.
     """
-    patient_pattern(folders.patient)
+    pattern = patient_pattern(folders.patient)
     for what, folder in (("images", folders.images), ("masks", folders.masks)):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder; expected one of {what}.")
@@ -95,6 +100,8 @@ def pair_masks(folders: MaskFolders) -> MaskPairs:
             f"{folders.images} holds no PNG, JPEG or TIFF file; DICOM files are taken by "
             "`counterlight import` with a manifest."
         )
+    for key in images:
+        patient_of(key, pattern)  # now, not after minutes of reading
     masks = _mask_files(folders)
     if not any(masks.values()):
         raise DataError(
@@ -118,8 +125,6 @@ def read_masked(
     InvalidCase
         If an image or a mask cannot be read, a mask has another size than its image, or more than
         two values.
-    DataError
-        If the patient's pattern is not found in a name.
     """
     pattern = patient_pattern(folders.patient)
     for done, (key, path) in enumerate(pairs.images.items(), start=1):

@@ -1,4 +1,4 @@
-"""Images with binary masks to a case set: what a mask shows decides whether a finding is present."""
+"""Images with binary masks to a case set: the mask decides whether a finding is present."""
 
 from __future__ import annotations
 

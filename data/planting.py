@@ -53,6 +53,12 @@ class PlantingPlan:
         How many healthy films to use; ``None`` takes all.
     skip_unusable
         Leave out films whose lung mask is missing or cannot be used, instead of stopping.
+    called
+        One name under which all of them stand in ``reference.csv``, such as that of a finding a
+        classifier knows; ``""`` keeps their own. ``parameters.csv`` says what was planted.
+    with_others
+        Keep the films that show something, too, as they are; only with ``called``, which says what
+        of theirs counts.
 
     Raises
     ------
@@ -68,8 +74,17 @@ class PlantingPlan:
     seed: int = 0
     limit: int | None = None
     skip_unusable: bool = False
+    called: str = ""
+    with_others: bool = False
 
     def __post_init__(self) -> None:
+        if self.called != self.called.strip() or self.called.lower() == LUNGS:
+            raise PlantingError(f"Findings cannot be called {self.called!r}; give another name.")
+        if self.with_others and not self.called:
+            raise PlantingError(
+                "Films with findings of their own stay only beside planted ones of the same name; "
+                "give it with --call."
+            )
         for finding in self.findings:
             check_finding(finding)
         if not self.findings or len(set(self.findings)) < len(self.findings):
@@ -144,6 +159,9 @@ def write_planted(
     _check_splits(references)
     healthy, not_healthy = _healthy(case_set, references, plan)
     tasks = _tasks(case_set, references, healthy, plan)
+    if plan.with_others:
+        others = _others(case_set, references, plan, len(tasks))
+        tasks, not_healthy = [*tasks, *others], not_healthy - len(others)
     receipts: dict[str, Receipt] = {}
     try:
         _prepare(cases, out)
@@ -244,6 +262,21 @@ def _tasks(
     return tasks
 
 
+def _others(
+    case_set: CaseSet, references: ReferenceSet, plan: PlantingPlan, first: int
+) -> list[Task]:
+    """Films that show the finding themselves and have a lung mask, to be kept as they are."""
+    tasks: list[Task] = []
+    for case_id in case_set:
+        if case_id not in references:
+            continue
+        reference = references.get(case_id)
+        if reference.findings.get(plan.called) and LUNGS in reference.masks:
+            new_id = f"pl-{first + len(tasks):06d}"
+            tasks.append(Task(new_id, case_set.entry(case_id), reference, "", 0, plan.severities))
+    return tasks
+
+
 def _prepare(cases: Path, out: Path) -> None:
     """Make the folders, and refuse one that somebody else filled."""
     if out.resolve() == cases.resolve():
@@ -278,16 +311,15 @@ def _write_tables(
         )
         masks, counterfactuals = {LUNGS: lungs}, {}
         if own:
-            masks[task.finding], counterfactuals[task.finding] = own
+            name = plan.called or task.finding
+            masks[name], counterfactuals[name] = own
         references.append(
             Reference(
                 task.case_id,
                 task.reference.patient_id,
-                f"{PLANTER}: simulated findings in real films of "
-                f"{task.reference.source or 'an unnamed collection'}",
-                "simulator",
+                *_origin(task, plan),
                 task.reference.split,
-                {finding: finding == task.finding for finding in plan.findings},
+                _present(task, plan),
                 masks,
                 counterfactuals,
                 {**task.reference.attributes, "planted_into": base.case_id},
@@ -297,6 +329,24 @@ def _write_tables(
     write_sheet(out / PARAMETERS_FILE, list(rows[0]), rows)
     write_references(out, references)
     write_cases(out, entries)
+
+
+def _present(task: Task, plan: PlantingPlan) -> dict[str, bool | None]:
+    """What the reference standard says of one film."""
+    if plan.called:
+        own = task.reference.findings.get(plan.called, False)
+        return {plan.called: True if task.finding else own}
+    return {finding: finding == task.finding for finding in plan.findings}
+
+
+def _origin(task: Task, plan: PlantingPlan) -> tuple[str, str]:
+    """Source of a film, and who established its reference."""
+    reference = task.reference
+    if not _is_free(reference.findings):
+        return reference.source, reference.established_by
+    renamed = f" ({', '.join(plan.findings)}, called {plan.called})" if plan.called else ""
+    where = reference.source or "an unnamed collection"
+    return f"{PLANTER}: simulated findings in real films of {where}{renamed}", "simulator"
 
 
 def _parameter_row(task: Task, receipt: Receipt, plan: PlantingPlan) -> dict[str, object]:

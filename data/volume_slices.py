@@ -42,7 +42,7 @@ class VolumeSlices:
         Share of a slice that is tissue (above the volume's lowest value); slices with less and
         without any finding are left out.
     every
-        Take every so-manieth slice.
+        Take every n-th slice only.
     patient
         Regular expression that finds the patient in a path; ``None``: every volume is a patient.
     source_names
@@ -99,12 +99,13 @@ def pair_volumes(slices: VolumeSlices) -> dict[str, tuple[Path, Path]]:
     MissingLibrary
         If nibabel is not installed.
     DataError
-        If a folder is missing or empty, names cannot be told apart, or a pattern is none.
+        If a folder is missing or empty, names cannot be told apart, or a pattern is none or finds
+        no patient.
     ImportRefused
         If a volume has no labels, or labels no volume.
     """
     import_nibabel()  # before minutes of reading
-    patient_pattern(slices.patient)
+    pattern = patient_pattern(slices.patient)
     for folder in (slices.images, slices.labels):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder; expected one of NIfTI files.")
@@ -124,6 +125,8 @@ def pair_volumes(slices: VolumeSlices) -> dict[str, tuple[Path, Path]]:
     ):
         if not found:
             raise DataError(f"{folder} holds no {what} file (.nii or .nii.gz) of that name.")
+    for key in images:
+        patient_of(key, pattern)  # now, not after minutes of reading
     check_pairs("volumes", "labels", list(images), labels)
     check_pairs("label volumes", "volume", list(labels), images)
     return {key: (images[key], labels[key]) for key in images}
@@ -210,9 +213,9 @@ def _check_labels(slices: VolumeSlices, seen: set[int], n_volumes: int) -> None:
         missing = sorted(wanted - seen)
         if missing:
             raise ImportRefused(
-                f"{finding!r} names the label {missing[0]}, which occurs in none of the {n_volumes} "
-                f"label volumes (they hold {', '.join(map(str, sorted(seen)))}); nothing was "
-                "written."
+                f"{finding!r} names the label {missing[0]}, which occurs in none of the "
+                f"{n_volumes} label volumes (they hold {', '.join(map(str, sorted(seen)))}); "
+                "nothing was written."
             )
 
 

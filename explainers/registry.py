@@ -248,8 +248,10 @@ _METHODS = (
         "counterfactual",
         ("wgan",),
         (
-            ParameterSpec("alpha", "float", 0.02, "Step of Adam."),
-            ParameterSpec("gamma", "float", 0.1, "Weight of the distance to the reconstruction."),
+            ParameterSpec("alpha", "float", 0.04, "Step of Adam."),
+            ParameterSpec(
+                "gamma", "float", 600.0, "Weight of the distance to the reconstruction; paper: 0.1."
+            ),
             ParameterSpec("rho", "float", 0.0, "Prediction to be passed; 0: the target, else 0.5."),
             ParameterSpec("beta", "float", 1.0, "Weight of the class to turn into."),
             ParameterSpec("cap", "int", 500, "Steps at most."),
@@ -257,8 +259,11 @@ _METHODS = (
             ParameterSpec(
                 "reencode", "float", 1.0, "Weight of the prediction after re-encoding; paper: 0."
             ),
-            ParameterSpec("shell", "float", 1.0, "Pull of the latent to its shell; paper: 0."),
-            ParameterSpec("refine", "int", 40, "Steps to a closer reconstruction; paper: 0."),
+            ParameterSpec("shell", "float", 3.0, "Pull of the latent to its shell; paper: 0."),
+            ParameterSpec("refine", "int", 80, "Steps to a closer reconstruction; paper: 0."),
+            ParameterSpec(
+                "keep", "float", 0.02, "Share of the pixels whose change counts; paper: 1."
+            ),
             ParameterSpec("certain", "float", 0.0, "Wanted of the class to turn into; 0: none."),
             ParameterSpec("off_manifold", "float", 1.5, "Times the usual error that warns."),
             ParameterSpec("frames", "int", 16, "Frames of the film."),
@@ -274,7 +279,10 @@ _METHODS = (
             ParameterSpec("n_steps", "int", 20, "Steps from λ = 0 to the largest λ."),
             ParameterSpec("lam_max", "float", 1.5, "Largest λ; 1 is the reconstruction."),
             *_SEARCH_PARAMETERS,
-            ParameterSpec("max_error", "float", 0.1, "Error above which a film is off."),
+            ParameterSpec("max_error", "float", 0.07, "Error above which a film is off."),
+            ParameterSpec(
+                "keep", "float", 0.02, "Share of the pixels whose change is shown; paper: 1."
+            ),
         ),
     ),
     MethodSpec(

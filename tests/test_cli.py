@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import cli
+from commands.train import TRAINERS
 from data.case import InvalidCase
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,3 +47,10 @@ def test_serving_a_folder_without_a_study_is_refused_in_one_sentence(tmp_path):
     assert done.returncode == 2
     assert "holds no prepared study" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_every_training_that_the_documents_name_is_a_command():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")]
+    named = re.findall(r"counterlight train ([a-z][a-z0-9-]*(?:\|[a-z0-9-]+)*)", "\n".join(texts))
+    words = {word for each in named for word in each.split("|")}
+    assert "vae" in words and not words - set(TRAINERS)

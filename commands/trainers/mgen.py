@@ -23,14 +23,11 @@ from commands.training import (
     training_bar,
     training_job,
 )
-from explainers.generators.mgen import MaskShape
+from explainers.generators.mgen import DIGIT_BLUR, MaskShape
 from explainers.training.contrasts import named_contrasts
 from explainers.training.image_sources import holds_digits, open_judge
 from explainers.training.mgen import read_mask_weights, train_mgen
 from explainers.training.publish_mgen import publish_mgen
-
-DIGIT_BLUR = 0.1
-"""Less leaves the strokes of a digit as they are."""
 
 
 @click.command("mgen")

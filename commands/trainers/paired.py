@@ -22,7 +22,7 @@ from commands.training import (
 )
 from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
-from explainers.generators.paired import SYSTEMS, Contrast, PairedShape
+from explainers.generators.paired import SYSTEMS, Contrast, PairedShape, load_paired
 from explainers.training.contrasts import check_oracle, named_contrasts
 from explainers.training.films import Films
 from explainers.training.image_sources import holds_digits, open_images, open_judge
@@ -77,6 +77,9 @@ def paired_command(system: str) -> click.Command:
         show_default=True,
         help="The image plus a change, or an image drawn anew.",
     )
+    @click.option("--begin-with", type=FILE, help="Pair whose generators are taken over.")
+    @click.option("--judge-shift", default=0, show_default=True, type=click.IntRange(0))
+    @click.option("--judge-noise", default=0.0, show_default=True, type=click.FloatRange(0))
     @click.option("--validate-every", default=250, show_default=True, type=click.IntRange(1))
     def command(
         classifier: str,
@@ -87,6 +90,9 @@ def paired_command(system: str) -> click.Command:
         cycle: bool,
         channels: str,
         output: Any,
+        begin_with: Path | None,
+        judge_shift: int,
+        judge_noise: float,
         validate_every: int,
         **shared: Any,
     ) -> None:
@@ -98,7 +104,8 @@ def paired_command(system: str) -> click.Command:
         chosen = read_weights(task or default_task(job), system, weights)
         if not cycle:
             chosen = replace(chosen, cycle=0.0, cycle_class=0.0)
-        options = PairedSettings()
+        options = PairedSettings(judge_shift=judge_shift, judge_noise=judge_noise)
+        beginning = load_paired(begin_with) if begin_with else None
         images = images_of(job, judge, contrasts)
         shape = PairedShape(
             size=images.size,
@@ -124,6 +131,7 @@ def paired_command(system: str) -> click.Command:
                 weights=chosen,
                 clock=time.monotonic,
                 options=options,
+                begin_with=beginning,
                 validate_every=validate_every,
                 fresh=job.fresh,
                 on_step=on_step,
@@ -139,6 +147,7 @@ def paired_command(system: str) -> click.Command:
             created=now(),
             weights=chosen,
             options=options,
+            begun_with="" if beginning is None else beginning.weights_digest,
             classifier=judge,
             oracle=other,
             validation_share=job.validation_share,

@@ -5,6 +5,7 @@ Every image leaves the batch as soon as it has what was wanted, so that easy one
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -16,12 +17,19 @@ from torch import Tensor
 from explainers.base import Cancelled, ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.counterfactual.decoding import unchecked_gradient
+from explainers.counterfactual.kept_change import kept_change
 from explainers.counterfactual.rationale_notes import SAME, Ending
 from explainers.differentiation import stop_if, to_input_range
 from explainers.generators.base import Autoencoder
 
 _BETA1: Final = 0.9
 _BETA2: Final = 0.999
+_WIDEN_AFTER: Final = 60
+_WIDER: Final = 1.5
+_WIDENINGS: Final = 2
+"""After so many steps so many times as large a share of the change is kept, and so often; then the
+search ends as soon as the whole change has what is wanted. More would be more than the finding."""
+
 _TINY: Final = 1e-5
 """Larger than Adam's usual 1e-8: latents that the prediction does not depend on have gradients of
 rounding errors, which Adam would otherwise turn into steps as long as any other."""
@@ -137,7 +145,10 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Descent:
-    """How the latent is optimised; see :class:`.visual_rationale.VisualRationale`."""
+    """How the latent is optimised; see :class:`.visual_rationale.VisualRationale`.
+
+    ``scale`` turns predictions into log-odds, so that the weights mean the same for a regressor.
+    """
 
     alpha: float
     gamma: float
@@ -146,6 +157,8 @@ class Descent:
     shell: float
     cap: int
     refine: int = 0
+    keep: float = 1.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,11 +173,14 @@ class Trails:
         (n,), steps that each image took.
     endings
         (n,), why it ended.
+    keeps
+        (n,), share of the pixels whose change counted at the end.
     """
 
     latents: Tensor
     n_steps: NDArray[np.int64]
     endings: tuple[Ending, ...]
+    keeps: Tensor
 
     def points(self, n_points: int) -> tuple[Tensor, NDArray[np.float64]]:
         """Points along every way, evenly spaced in steps, linear between two steps.
@@ -199,7 +215,9 @@ def descend(
 
     z* = argmin y_m − β·y_t + γ·d(G(z), G(z0)) by Adam; where asked for, the same prediction of
     z' = E(G(z)) is minimised and has to pass ρ as well, and (‖z‖²/D − 1)² is added for latents
-    outside of the shell.
+    outside of the shell. Where only a share of the change is kept, y is that of G(z0) with this
+    part of it; the share of an image widens
+    twice where 60 steps were not enough; after that it is enough that the whole change passes ρ.
 
     Parameters
     ----------
@@ -219,12 +237,22 @@ def descend(
     moments = (torch.zeros_like(latents), torch.zeros_like(latents))
     trail = [latents.clone()]
     n_steps = np.zeros(len(start), np.int64)
+    keeps = torch.ones(len(start), device=start.device)
     endings: list[Ending] = ["cap"] * len(start)
     running = torch.arange(len(start), device=start.device)
     for k in range(how.cap + 1):
         stop_if(cancelled)
+        stage = k // _WIDEN_AFTER
+        keeps[running] = min(how.keep * _WIDER ** min(stage, _WIDENINGS), 1)
         met, broken, gradient = _look(
-            scoring, latents[running], reference[running], wishes.of(running), how, 0 if k else SAME
+            scoring,
+            latents[running],
+            reference[running],
+            wishes.of(running),
+            how,
+            keeps[running],
+            stage > _WIDENINGS,
+            0 if k else SAME,
         )
         for case in running[met].tolist():
             endings[case] = "met" if k else "met at the start"
@@ -237,7 +265,7 @@ def descend(
         latents[running] += _adam_step(moments, running, gradient, k + 1, how.alpha)
         n_steps[running.cpu().numpy()] = k + 1
         trail.append(latents.clone())
-    return Trails(torch.stack(trail), n_steps, tuple(endings))
+    return Trails(torch.stack(trail), n_steps, tuple(endings), keeps)
 
 
 def refined(
@@ -301,18 +329,26 @@ def _look(
     reference: Tensor,
     wishes: Wishes,
     how: Descent,
+    keep: Tensor,
+    whole_suffices: bool,
     within: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return which latents have what is wanted, which are broken, and the gradient."""
     points = latents.detach().clone().requires_grad_()
     with torch.enable_grad():
         images = scoring.wgan.decode(points)
-        logits = scoring.logits(points, images)
-        loss = wishes.loss(logits) + how.gamma * distance(images, reference, how.summed)
+        shown = images
+        if bool((keep < 1).any()):
+            shown = reference + kept_change(images - reference, keep)
+        logits = scoring.logits(points, shown)
+        loss = how.scale * wishes.loss(logits) + how.gamma * distance(images, reference, how.summed)
         met = _met(scoring, wishes, logits, within)
+        if whole_suffices and shown is not images:
+            with torch.no_grad():
+                met |= _met(scoring, wishes, scoring.logits(points, images), within)
         if how.reencode:
             again = scoring.reencoded_logits(images)
-            loss = loss + how.reencode * wishes.loss(again)
+            loss = loss + how.reencode * how.scale * wishes.loss(again)
             met &= _met(scoring, wishes, again, within)
         if how.shell:
             loss = loss + how.shell * outside(points)
@@ -324,6 +360,17 @@ def _look(
     met &= ~broken
     broken |= ~met & ~torch.isfinite(gradient).all(dim=1)
     return met, broken, gradient
+
+
+def log_odds_per_unit(classifier: Classifier, logits: Tensor) -> float:
+    """Slope of the log-odds over the values that a classifier returns, near logits (N, F).
+
+    1 where the values are log-odds; the slope of its calibration where they are a quantity.
+    """
+    middle, step = logits.detach().mean(dim=0, keepdim=True), 1e-2
+    low, high = (torch.logit(classifier.probabilities(middle + d)) for d in (-step, step))
+    slope = float((high - low).mean()) / (2 * step)
+    return slope if math.isfinite(slope) and slope > 0 else 1.0
 
 
 def _met(scoring: Scoring, wishes: Wishes, logits: Tensor, within: float) -> Tensor:

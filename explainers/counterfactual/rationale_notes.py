@@ -37,6 +37,8 @@ class Outcome:
         Prediction of ``against`` at G(z*).
     reached, reencoded_met
         Whether G(z*), and z', have what was wanted.
+    kept_share
+        Share of the pixels whose change is shown.
     error, largest_error
         Mean absolute error of G(z0), in [0, 1], and the largest that is usual; NaN if unknown.
     norm
@@ -58,6 +60,7 @@ class Outcome:
     error: float
     largest_error: float
     norm: float
+    kept_share: float = 1.0
 
     @property
     def end_passed(self) -> bool:
@@ -91,6 +94,12 @@ def _of_the_search(outcome: Outcome) -> str:
     if outcome.ending == "met at the start":
         return _nothing_to_do(outcome)
     side = "below" if outcome.direction == "down" else "above"
+    if outcome.kept_share < 1 and outcome.ending == "met" and not outcome.end_passed:
+        return (
+            f"The strongest {outcome.kept_share:.1%} of the change is shown and does not suffice: "
+            f"its prediction is {outcome.end:.2f}, not {side} {outcome.rho:g}. That of the whole "
+            "change does; a keep of 1 shows it."
+        )
     if not outcome.reached:
         other = ""
         if outcome.against is not None:

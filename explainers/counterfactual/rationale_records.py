@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from explainers.base import ExplainerError
+from explainers.counterfactual.kept_change import kept_change
 from explainers.counterfactual.rationale_descent import Scoring, Trails, Wishes
 from explainers.counterfactual.rationale_notes import SAME, Outcome, note_of
 from explainers.differentiation import predict
@@ -96,6 +97,9 @@ class Drawing:
         films = []
         for case in range(len(images)):
             pictures = self.scoring.wgan.decode(points[case])  # (T, 1, H, W)
+            keep = self.trails.keeps[case].expand(self.n_frames)
+            if float(keep[0]) < 1:
+                pictures = pictures[:1] + kept_change(pictures - pictures[:1], keep)
             wishes = self.wishes.of(torch.full((self.n_frames,), case, device=points.device))
             film = _Film(
                 pictures=_checked(pictures),
@@ -132,6 +136,7 @@ class Drawing:
             error=film.error,
             largest_error=self.largest_error,
             norm=float(film.norms[-1]),
+            kept_share=float(self.trails.keeps[case]),
         )
         measures = {
             "steps_taken": float(outcome.n_steps),
@@ -146,6 +151,7 @@ class Drawing:
             "norm_start": float(film.norms[0]),
             "norm_end": outcome.norm,
             "reconstruction_error": film.error,
+            "kept_share": float(self.trails.keeps[case]),
         }
         if goal.against is not None:
             measures["probability_against"] = outcome.against_end

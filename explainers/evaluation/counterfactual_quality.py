@@ -76,6 +76,9 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         "monotone_decoded": Q("Monotone steps to the flip (decoded frames)", "share", "higher"),
         "monotone_default": Q("Monotone steps over the default range", "share", "higher"),
         "reached_default": Q("Default fall of the prediction obtained", "share", "higher"),
+        "flip_reencoded": Q("Default film negative after re-encoding", "share", "higher"),
+        "latent_norm": Q("Length of the default film's latent, of √d", "√d", None),
+        "rank_correlation": Q("Spearman's ρ of f along the default film", "ρ", "higher"),
         "change_l1": Q("Mean change", "grey levels", "lower"),
         "change_l2": Q("Root mean square change", "grey levels", "lower"),
         "changed_share": Q(f"Pixels changed by > {CHANGED_LEVELS:g} grey levels", "share", "lower"),
@@ -126,8 +129,9 @@ class CounterfactualQuality:
 
     Parameters
     ----------
-    targets
-        Probabilities that the searches for the flip ask for, falling.
+    searches
+        At most so many searches per film, for the first of
+        :data:`explainers.evaluation.flips.TARGETS`.
     boundary
         Probability of the residual frame at which a search may end, and of the operating λ. A
         frame just below the operating point, 0.5, is the smallest change that flips; one at 0.1
@@ -151,7 +155,7 @@ class CounterfactualQuality:
     )
     quantities: ClassVar[Mapping[str, Quantity]] = QUANTITIES
 
-    targets: tuple[float, ...] = TARGETS
+    searches: int = len(TARGETS)
     boundary: float = OPERATING_POINT
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
 
@@ -193,7 +197,7 @@ class CounterfactualQuality:
                 explainer,
                 classifier,
                 subjects,
-                targets=self.targets,
+                targets=TARGETS[: self.searches],
                 boundary=self.boundary,
                 clock=self.clock,
             )
@@ -238,7 +242,8 @@ def method_cells(
     seconds = (clock() - start) / len(subjects)
     cells = []
     for subject, film in zip(subjects, films, strict=True):
-        cells.append(_default_cells(subject, walk_down(subject.image, film, classifier, seconds)))
+        walk = walk_down(subject.image, film, classifier, seconds)
+        cells.append([*_default_cells(subject, walk), *_measured_cells(film.measures)])
     counting = [number for number, each in enumerate(subjects) if each.counts]
     chosen = [findings[number] for number in counting]
     walks = search_flips(
@@ -349,6 +354,17 @@ def _default_cells(subject: Subject, walk: Walk) -> list[Cell]:
         "reached_default": float(walk.reached),
         "seconds": walk.seconds,
     }
+    return known_cells(values)
+
+
+def _measured_cells(measures: Mapping[str, float]) -> list[Cell]:
+    """What a method says of its own film, where it does."""
+    values = {
+        "latent_norm": measures.get("norm_end", _NAN),
+        "rank_correlation": measures.get("spearman", _NAN),
+    }
+    if "probability_reencoded" in measures:
+        values["flip_reencoded"] = float(not is_positive(measures["probability_reencoded"]))
     return known_cells(values)
 
 

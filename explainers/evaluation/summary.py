@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 POOLED = "all"
 """Name under which all findings of a case set are pooled."""
@@ -76,3 +77,33 @@ def patient_interval(
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def share_interval(
+    hits: NDArray[np.floating], patients: NDArray[np.integer]
+) -> tuple[float, float]:
+    """95 % interval of a share: Wilson 1927 with as many trials as the patients are worth.
+
+    The variance between patients says how many independent trials the images stand for (Korn &
+    Graubard 1998 do so for the exact interval), at most as many as there are images, and as many
+    as patients where all images agree: a bootstrap would then claim that there is no doubt.
+
+    Parameters
+    ----------
+    hits
+        (N,), 0 or 1.
+    patients
+        (N,), 0 … P − 1.
+    """
+    n_patients = int(patients.max()) + 1
+    if n_patients < 2:
+        return float("nan"), float("nan")
+    share, n = float(np.mean(hits)), float(n_patients)
+    if 0 < share < 1:
+        sums = np.bincount(patients, hits - share, n_patients)
+        variance = float(sums @ sums) / len(hits) ** 2
+        n = share * (1 - share) / max(variance, share * (1 - share) / len(hits))
+    z = float(norm.ppf(0.975))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return float(max(centre - reach, 0.0)), float(min(centre + reach, 1.0))

@@ -9,28 +9,27 @@ pieces, one per method, contrast and direction, so that an interrupted run goes 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from data.scratch import replacing
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
 from explainers.differentiation import stop_if
-from explainers.evaluation.localisation import overlap
-from explainers.evaluation.localisation_measures import (
-    MAX_MASK_SHARE,
-    chosen_at,
-    ncc,
+from explainers.evaluation.translation_parts import (
+    SHOWN,
+    Numbers,
+    Part,
+    localisation,
+    placed,
+    read_part,
+    write_part,
 )
 from explainers.evaluation.translators import Method, Translated
 from explainers.generators.paired import Contrast
@@ -47,57 +46,13 @@ LEAST = 8
 AT_PERCENTILES = (85.0, 90.0, 95.0, 97.0, 98.0, 99.0)
 """Of the maps: those of the paper's two tasks, pneumonia and tumours."""
 
-LOCALISATION = ("iou", *(f"iou_p{each:g}" for each in AT_PERCENTILES), "ncc")
+AREA_QUANTILES = (0.75, 0.5, 0.25)
+"""Of the annotated area; the percentiles that leave as large an area are a task's own."""
+
 _BATCH = 16
-_COARSE = 16  # cells per side of the map whose place is compared
-_VERSION = "translation/1"
+_VERSION = "translation/2"
 
-Numbers = NDArray[np.float64]
 Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One method, contrast and direction: a number per image, NaN where there is none.
-
-    Parameters
-    ----------
-    rows
-        (N,) of the images.
-    stays, stable_stays
-        Whether the classifier leaves the adversarial and the stable image on the image's side.
-    seen
-        Whether the independent classifier puts the image where the classifier does.
-    oracle_stays, oracle_stable_stays
-        Whether it leaves the adversarial and the stable image there.
-    stable_error, change
-        Mean |s − x| and |s − a|, in [0, 1].
-    embeddings, stable_embeddings
-        (N, D) of adversarial and stable images; of real ones the images themselves.
-    centroids
-        (N, 2): row and column of the map's centre of gravity, as shares of the side.
-    coarse
-        (N, 256): the map on 16 × 16 cells, adding up to 1.
-    overlaps
-        (N, 8): :data:`LOCALISATION` against the mask.
-    seconds
-        (1,): of the whole part.
-    """
-
-    rows: NDArray[np.int64]
-    stays: Numbers
-    stable_stays: Numbers
-    seen: Numbers
-    oracle_stays: Numbers
-    oracle_stable_stays: Numbers
-    stable_error: Numbers
-    change: Numbers
-    embeddings: Numbers
-    stable_embeddings: Numbers
-    centroids: Numbers
-    coarse: Numbers
-    overlaps: Numbers
-    seconds: Numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +71,17 @@ class Subject:
         Independent classifier, or ``None``.
     split, limit
         Which images, and at most how many per contrast and side; as many more, where there are
-        some, are the other real images that a perfect translation is measured by.
+        some, are the other real images that a perfect translation is measured by. Every other
+        patient goes to those: a collection is seldom in random order.
+
+    Attributes
+    ----------
+    sides, spares
+        Rows of side 0 and side 1 of every contrast, and of the other real images.
+    areas
+        Annotated areas on side 1 of every contrast, as shares of the image; none without masks.
+    percentiles
+        Those of the maps: the paper's, and the task's own (of all areas, to half a percent).
 
     Raises
     ------
@@ -135,6 +100,8 @@ class Subject:
     other: Judge | None = field(init=False)
     sides: tuple[tuple[Rows, Rows], ...] = field(init=False)
     spares: tuple[tuple[Rows, Rows], ...] = field(init=False)
+    areas: tuple[Numbers, ...] = field(init=False)
+    percentiles: tuple[float, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         size = (self.images.size, self.images.size)
@@ -148,11 +115,11 @@ class Subject:
         object.__setattr__(
             self, "other", check_oracle(self.classifier, self.oracle, self.contrasts)
         )
-        whole, most = self._sorted(), self.limit
-        sides = tuple((off[:most], on[:most]) for off, on in whole)
-        spares = tuple((off[most : 2 * most], on[most : 2 * most]) for off, on in whole)
-        object.__setattr__(self, "sides", sides)
-        object.__setattr__(self, "spares", spares)
+        halves = [[self._halved(rows) for rows in both] for both in self._sorted()]
+        object.__setattr__(self, "sides", tuple((off[0], on[0]) for off, on in halves))
+        object.__setattr__(self, "spares", tuple((off[1], on[1]) for off, on in halves))
+        object.__setattr__(self, "areas", tuple(map(self._areas, range(len(self.contrasts)))))
+        object.__setattr__(self, "percentiles", self._percentiles())
 
     def _sorted(self) -> tuple[tuple[Rows, Rows], ...]:
         rows = self.images.rows(self.split)
@@ -176,6 +143,29 @@ class Subject:
                 )
             found.append((off, on))
         return tuple(found)
+
+    def _halved(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Rows of every other patient, filled up by the rest to the limit; and of what is left."""
+        codes = np.unique(self.patients(rows), return_inverse=True)[1]
+        ordered = np.concatenate([rows[codes % 2 == 0], rows[codes % 2 == 1]])
+        taken = ordered[: self.limit]
+        left = np.setdiff1d(rows[codes % 2 == 1], taken)
+        return np.sort(taken), left[: self.limit]
+
+    def _areas(self, number: int) -> Numbers:
+        masks = self.masks(number, self.sides[number][1])
+        shares = np.zeros(0) if masks is None else masks.mean(axis=(1, 2))
+        return shares[shares > 0]
+
+    def _percentiles(self) -> tuple[float, ...]:
+        areas = np.concatenate(self.areas)
+        own = 100 * (1 - np.quantile(areas, AREA_QUANTILES)) if len(areas) else np.zeros(0)
+        return tuple(sorted({*AT_PERCENTILES, *(np.round(2 * own) / 2).tolist()}))
+
+    @property
+    def localisation(self) -> tuple[str, ...]:
+        """Names of what maps are compared with masks by."""
+        return localisation(self.percentiles)
 
     def masks(self, number: int, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Masks (N, S, S) of a contrast, empty where unknown; ``None`` where the task has none."""
@@ -210,9 +200,20 @@ class Subject:
             "vae": self.vae.weights_digest,
             "contrast": asdict(self.contrasts[number]),
             "side": side,
+            "percentiles": self.percentiles,
             "method": method.identity if isinstance(method, Method) else method,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def direction_of(subject: Subject, number: int, side: int) -> str:
+    """A direction in words."""
+    contrast = subject.contrasts[number]
+    if contrast.negative is None:
+        return "present → absent" if side else "absent → present"
+    names = subject.classifier.findings
+    ends = (names[contrast.negative], names[contrast.positive])
+    return f"{ends[side]} → {ends[1 - side]}"
 
 
 Parts = Mapping[tuple[str, int, int], Part]
@@ -244,7 +245,8 @@ def measure_translation(
     Raises
     ------
     ExplainerError
-        If two methods have one label, a network has no contrast of that name, or the disk refuses.
+        If two methods have one label or one network, a network has no contrast of that name, or
+        the disk refuses.
     """
     labels = [REAL, OTHER_REAL, *(each.label for each in methods)]
     doubled = sorted({label for label in labels if labels.count(label) > 1})
@@ -253,6 +255,12 @@ def measure_translation(
             f"Two methods are called {doubled[0]!r}; give each a name, as in --pair 'SyCE without "
             "cycle=FILE'."
         )
+    same = {each.identity: each.label for each in methods}
+    for each in methods:
+        if same[each.identity] != each.label:
+            raise ExplainerError(
+                f"{each.label} and {same[each.identity]} are the same network; give two files."
+            )
     found: dict[tuple[str, int, int], Part] = {}
     judged: list[Method | str] = [REAL, OTHER_REAL, *methods]
     jobs = [
@@ -266,11 +274,11 @@ def measure_translation(
     done = 0
     for (method, number, side), size in zip(jobs, sizes, strict=True):
         path = folder / f"{subject.key(method, number, side)}.npz"
-        part = _read(path)
+        part = read_part(path)
         if part is None:
             part = _measured(subject, method, number, side, clock, cancelled)
             if part is not None:
-                _write(path, part)
+                write_part(path, part)
         if part is not None:
             found[method.label if isinstance(method, Method) else method, number, side] = part
         done += size
@@ -289,6 +297,7 @@ def _measured(
 ) -> Part | None:
     """Measure one part; ``None`` where the method says nothing of it."""
     columns: list[dict[str, Numbers]] = []
+    shown: list[NDArray[np.float16]] = []
     seconds = 0.0
     rows = subject.rows_of(method, number, side)
     for chosen in batches(rows, _BATCH):
@@ -303,9 +312,12 @@ def _measured(
             return None
         masks = subject.masks(number, chosen) if side else None
         judged = _judged(subject, x, made, number, side)
-        columns.append(judged | _placed(made.maps, masks, len(x)))
+        columns.append(judged | placed(made.maps, masks, len(x), subject.percentiles))
+        if not shown:
+            real = masks is not None and not isinstance(method, Method)
+            shown.append(_pictures(made, masks if real else made.maps, x.shape))
     joined = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
-    return Part(rows=rows, seconds=np.array([seconds]), **joined)
+    return Part(rows=rows, seconds=np.array([seconds]), pictures=shown[0], **joined)
 
 
 @torch.no_grad()
@@ -342,68 +354,19 @@ def _judged(
     }
 
 
+def _pictures(
+    made: Translated, third: NDArray[np.generic] | None, shape: Sequence[int]
+) -> NDArray[np.float16]:
+    """Return the first images of a batch (K, 3, S, S); NaN where there is none."""
+    pictures = np.full((min(SHOWN, shape[0]), 3, *shape[2:]), np.nan, np.float16)
+    for place, images in enumerate((made.stable, made.adversarial)):
+        if images is not None:
+            pictures[:, place] = images[:SHOWN, 0].numpy()
+    if third is not None:
+        pictures[:, 2] = np.abs(third[:SHOWN].astype(np.float32))
+    return pictures
+
+
 def _apart(one: Tensor | None, other: Tensor | None) -> Numbers:
     assert one is not None and other is not None
     return (one - other).abs().mean(dim=(1, 2, 3)).double().numpy()
-
-
-def _placed(
-    maps: NDArray[np.float32] | None, masks: NDArray[np.bool_] | None, n_images: int
-) -> dict[str, Numbers]:
-    """Where the maps are, and how they agree with the masks."""
-    found = {
-        "centroids": np.full((n_images, 2), np.nan),
-        "coarse": np.full((n_images, _COARSE**2), np.nan),
-        "overlaps": np.full((n_images, len(LOCALISATION)), np.nan),
-    }
-    if maps is None:
-        return found
-    strength = np.abs(maps).astype(np.float64)
-    for number, each in enumerate(strength):
-        found["centroids"][number], found["coarse"][number] = place_of(each)
-        if masks is not None and 0 < masks[number].mean() <= MAX_MASK_SHARE:
-            found["overlaps"][number] = _overlaps(each, masks[number])
-    return found
-
-
-def place_of(strength: NDArray[np.floating]) -> tuple[Numbers, Numbers]:
-    """Centre of gravity (2,) as shares of the side, and the map on 16 × 16 cells (256,).
-
-    Both are NaN for a map that is zero everywhere.
-    """
-    total = float(strength.sum())
-    if total <= 0:
-        return np.full(2, np.nan), np.full(_COARSE**2, np.nan)
-    shares = np.asarray(strength, float) / total
-    middles = [(np.arange(length) + 0.5) / length for length in shares.shape]
-    centre = np.array([shares.sum(axis=1) @ middles[0], shares.sum(axis=0) @ middles[1]])
-    cells = functional.adaptive_avg_pool2d(torch.from_numpy(shares)[None, None], _COARSE)
-    coarse = cells.numpy().ravel()
-    return centre, coarse / coarse.sum()
-
-
-def _overlaps(strength: Numbers, mask: NDArray[np.bool_]) -> list[float]:
-    matched = overlap(strength, mask, int(mask.sum())).iou
-    at = [overlap(strength, mask, chosen_at(each, mask.size)).iou for each in AT_PERCENTILES]
-    return [matched, *at, ncc(strength, mask)]
-
-
-def _read(path: Path) -> Part | None:
-    """Read a part; ``None`` if it is not there or damaged, so that it is measured anew."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes())) as content:
-            return Part(**{each.name: content[each.name] for each in fields(Part)})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _write(path: Path, part: Part) -> None:
-    content = io.BytesIO()
-    np.savez(content, **{each.name: getattr(part, each.name) for each in fields(Part)})
-    try:
-        with replacing(path) as fresh:
-            fresh.write_bytes(content.getvalue())
-    except OSError as error:
-        raise ExplainerError(
-            f"{path} could not be written ({error.strerror or error}); choose another --out."
-        ) from error

@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from PIL import Image
 
 from data.scratch import write_together
 from explainers.evaluation import report
-from explainers.evaluation.translation import REAL, Parts, Subject
-from explainers.evaluation.translation_measures import fit_plane
-from explainers.evaluation.translation_tables import (
-    TranslationTables,
-    direction_of,
-    long_rows,
-    make_tables,
-)
+from explainers.evaluation.translation import Parts, Subject
+from explainers.evaluation.translation_pictures import LEGEND, examples, scatter
+from explainers.evaluation.translation_tables import TranslationTables, long_rows, make_tables
 from explainers.evaluation.translators import Method
 from explainers.training.films import Films
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 TITLE: Final = "Images carried to the other side of a prediction"
-_COLOURS: Final = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#0072b2")
-_REAL_COLOURS: Final = ("#6b7480", "#f2f4f6")
-_SHOWN_AT_FIRST: Final = 1  # methods; the others by a click on the legend
+_STYLE: Final = (
+    "body { max-width: 1440px; } th { white-space: normal; vertical-align: bottom; } "
+    "th, td { padding: .2rem .4rem; } td:first-child { white-space: normal; }"
+)
+_OPEN_ROWS: Final = 100
+_PICTURED: Final = 6  # contrasts at most, on the page
 
-_EXPLAINED: Final[Mapping[str, str]] = MappingProxyType(
+EXPLAINED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "agreement": "Share of images that the classifier leaves on their side: adversarial (0 is "
         "wanted) and stable (1 is wanted); of an independent classifier the share that it sees "
-        "turned, of the images that it put where the classifier did. 95 % bootstrap intervals "
-        "over patients (low, high). Differences in grey levels of 255.",
+        "turned, of the images that it put where the classifier did (shared). 95 % intervals: "
+        "Wilson, with as many trials as the patients are worth. A stable image that is the image "
+        "itself stays by definition. Differences in grey levels of 255.",
         "distances": "Between embeddings (mean vectors of a VAE with a class head) of adversarial "
         "images and of real ones of the side they went to. The ratio is to the distance between "
         "the real images of both sides: 1 is doing nothing. Distances of few images are too large; "
         "that of other real images is what a perfect translation would have. Last column: stable "
         "images to real ones of their own side.",
-        "localisation": "Images on side 1 with a mask. IoU at matched area (iou), above fixed "
-        "percentiles of the map, and correlation of map and mask (NCC).",
-        "seconds": "Per explanation, on this machine and, in the paper, on a V100.",
+        "localisation": "Images on side 1 with a mask. IoU of the map's largest values with the "
+        "mask: as many as the mask has pixels (matched area), or those above a percentile, which "
+        "the annotated areas set (last table); correlation of map and mask (NCC). 95 % bootstrap "
+        "intervals over patients. Doing nothing has what chance gives.",
+        "seconds": "Processor time per explanation, images in batches of 16; in the paper, on a "
+        "V100 graphics card.",
         "places": "Standard deviation of the map's centre of gravity from image to image, in "
         "percent of the side, and the mean share that two maps have in common. A generator that "
         "puts every finding in the same place varies less than the masks do.",
@@ -54,19 +55,20 @@ _EXPLAINED: Final[Mapping[str, str]] = MappingProxyType(
         "as large an area.",
     }
 )
-
+TABLES: Final = tuple(EXPLAINED)
+"""Names of the tables."""
 
 _HEADS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "n_images": "images",
         "n_masks": "masks",
-        "n_oracle": "images both see alike",
+        "n_oracle": "shared",
         "adversarial": "f: adversarial",
         "paper_adversarial": "paper: adversarial",
         "stable": "f: stable",
         "oracle_turned": "independent: turned",
         "oracle_stable": "independent: stable",
-        "stable_error_grey": "error of stable, 1/255",
+        "stable_error_grey": "stable error, 1/255",
         "change_grey": "change, 1/255",
         "frechet": "Fréchet",
         "frechet_ratio": "ratio to real–real",
@@ -76,7 +78,7 @@ _HEADS: Final[Mapping[str, str]] = MappingProxyType(
         "iou": "IoU, matched area",
         "ncc": "NCC",
         "paper_ncc": "paper: NCC",
-        "seconds": "seconds",
+        "seconds": "CPU seconds",
         "paper_seconds_v100": "paper: seconds, V100",
         "sd_row_percent": "SD of row, % of side",
         "sd_column_percent": "SD of column, % of side",
@@ -89,10 +91,13 @@ _HEADS: Final[Mapping[str, str]] = MappingProxyType(
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """A table for people: titles instead of names, numbers as text, intervals in one cell."""
     columns: dict[str, list[str]] = {}
+    contrasts = set(table.get("contrast", ()))
     for name in table.columns:
         if name.endswith(("_low", "_high")):
             continue
-        cells = [_cell(value) for value in table[name]]
+        if name == "contrast" and len(contrasts) == 1 and " → " in next(iter(contrasts)):
+            continue  # the directions say it
+        cells = [_cell(value, name) for value in table[name]]
         if f"{name}_low" in table:
             ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
             cells = [
@@ -126,7 +131,7 @@ def write_translation(
     *,
     created: str,
 ) -> tuple[TranslationTables, tuple[Path, ...]]:
-    """Write ``translation.csv`` (every number), a CSV per table, Markdown and the page.
+    """Write every number, a CSV per table, Markdown, the pictures and the page.
 
     Raises
     ------
@@ -134,14 +139,18 @@ def write_translation(
         If the disk refuses; what was there before is still there.
     """
     tables = make_tables(subject, methods, parts)
+    pictures = _pictures(subject, methods, parts)
     texts = {
         f"translation.{name}.csv": table.to_csv(index=False, lineterminator="\n")
         for name, table in tables.named().items()
     }
     texts["translation.csv"] = long_rows(subject, parts).to_csv(index=False, lineterminator="\n")
     texts["translation.md"] = to_markdown(subject, tables, created)
-    texts["translation.html"] = _page(subject, methods, parts, tables, created)
-    return tables, write_together(out, texts)
+    texts["translation.html"] = _page(subject, methods, parts, tables, pictures, created)
+    written = write_together(out, texts)
+    for name, content in pictures.items():
+        (out / name).write_bytes(content)
+    return tables, (*(out / name for name in pictures), *written)
 
 
 def setting_lines(subject: Subject) -> list[str]:
@@ -165,7 +174,7 @@ def to_markdown(subject: Subject, tables: TranslationTables, created: str) -> st
     if _simulated(subject):
         lines += ["The films are simulated: these figures say nothing about patients.", ""]
     for name, table in tables.named().items():
-        lines += [f"## {name.capitalize()}", "", _EXPLAINED[name], ""]
+        lines += [f"## {name.capitalize()}", "", EXPLAINED[name], ""]
         cells = shown(table)
         lines.append("| " + " | ".join(cells.columns) + " |")
         lines.append("| " + " | ".join("---" for _ in cells.columns) + " |")
@@ -174,75 +183,12 @@ def to_markdown(subject: Subject, tables: TranslationTables, created: str) -> st
     return "\n".join([*lines, "## Notes", "", *[f"- {note}" for note in tables.notes]]) + "\n"
 
 
-def scatter(subject: Subject, methods: Sequence[Method], parts: Parts, number: int) -> go.Figure:
-    """Real and adversarial images of a contrast on the plane of the real ones' embeddings."""
-    import plotly.graph_objects as go
-
-    reals = [parts[REAL, number, side].embeddings for side in (0, 1)]
-    plane = fit_plane(np.concatenate(reals))
-    figure = go.Figure()
-    for side in (0, 1):
-        points = plane.project(reals[side])
-        name = f"real, {direction_of(subject, number, side).split(' → ')[0]}"
-        figure.add_trace(_points(points, name, _REAL_COLOURS[side], "circle", True))
-    with_images = [
-        method
-        for method in methods
-        if method.draws_anew
-        and any(
-            (method.label, number, side) in parts
-            and not np.isnan(parts[method.label, number, side].embeddings).any()
-            for side in (0, 1)
-        )
-    ]
-    for place, method in enumerate(with_images):
-        for side in (0, 1):
-            part = parts.get((method.label, number, side))
-            if part is None:
-                continue
-            name = f"{method.label}, {direction_of(subject, number, side)}"
-            colour = _COLOURS[place % len(_COLOURS)]
-            symbol = ("triangle-up", "triangle-down-open")[side]
-            shown = place < _SHOWN_AT_FIRST
-            points = plane.project(part.embeddings)
-            figure.add_trace(_points(points, name, colour, symbol, shown))
-    labels = [
-        f"{which} principal component of the real images (VAE units; {100 * share:.0f} % of the "
-        "variance)"
-        for which, share in zip(("First", "Second"), plane.explained, strict=True)
-    ]
-    figure.update_layout(
-        title=f"{subject.contrasts[number].name}: where translated images lie (click the legend "
-        "for more methods)",
-        xaxis_title=labels[0],
-        yaxis_title=labels[1],
-        height=520,
-    )
-    figure.update_yaxes(scaleanchor="x")
-    return figure
-
-
-def _points(
-    points: NDArray[np.float64], name: str, colour: str, symbol: str, shown: bool
-) -> go.Scatter:
-    import plotly.graph_objects as go
-
-    return go.Scatter(
-        x=points[:, 0].round(4).tolist(),
-        y=points[:, 1].round(4).tolist(),
-        mode="markers",
-        name=name,
-        marker={"color": colour, "size": 6, "symbol": symbol, "opacity": 0.75},
-        visible=True if shown else "legendonly",
-        hovertemplate="%{x:.2f}, %{y:.2f}",
-    )
-
-
 def _page(
     subject: Subject,
     methods: Sequence[Method],
     parts: Parts,
     tables: TranslationTables,
+    pictures: Mapping[str, bytes],
     created: str,
 ) -> str:
     from plotly.offline import get_plotlyjs
@@ -251,10 +197,10 @@ def _page(
         report.darkened(scatter(subject, methods, parts, number)).to_html(
             full_html=False, include_plotlyjs=False, config={"displaylogo": False}
         )
-        for number in range(len(subject.contrasts))
+        for number in range(min(len(subject.contrasts), _PICTURED))
     ]
     body = "".join(
-        f"<h2>{escape(name.capitalize())}</h2><p class='note'>{escape(_EXPLAINED[name])}</p>"
+        f"<h2>{escape(name.capitalize())}</h2><p class='note'>{escape(EXPLAINED[name])}</p>"
         + _html(table)
         for name, table in tables.named().items()
     )
@@ -268,28 +214,73 @@ def _page(
     notes = "".join(f"<li>{escape(note)}</li>" for note in tables.notes)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(TITLE)}</title>
-<style>{report.STYLE}</style><script>{get_plotlyjs()}</script></head><body>
+<style>{report.STYLE}{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>
 <h1>{escape(TITLE)}</h1>{simulated}{said}
 <ul class="note">{notes}</ul>
 {body}
+<h2>Examples</h2><p class="note">{escape(LEGEND)}</p>{_omitted(subject)}
+{"".join(map(_embedded, pictures.values()))}
 <h2>Plane of the embeddings</h2>{"".join(figures)}
 <p class="note">Made {escape(created)} by <code>counterlight translation</code>.</p>
 </body></html>
 """
 
 
+def _omitted(subject: Subject) -> str:
+    n_contrasts = len(subject.contrasts)
+    if n_contrasts <= _PICTURED:
+        return ""
+    said = f"Pictures and planes: the first {_PICTURED} of {n_contrasts} contrasts."
+    return f'<p class="note">{said}</p>'
+
+
+def _pictures(subject: Subject, methods: Sequence[Method], parts: Parts) -> dict[str, bytes]:
+    """Name to PNG of the examples of the first contrasts, both directions."""
+    return {
+        f"translation.examples-{number + 1}-{side}.png": _png(
+            examples(subject, methods, parts, number, side)
+        )
+        for number in range(min(len(subject.contrasts), _PICTURED))
+        for side in (0, 1)
+    }
+
+
+def _png(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, format="PNG", optimize=True)
+    return content.getvalue()
+
+
+def _embedded(png: bytes) -> str:
+    content = base64.b64encode(png).decode("ascii")
+    return (
+        f'<p><img src="data:image/png;base64,{content}" style="max-width:100%" '
+        'alt="What every method makes of the first images"></p>'
+    )
+
+
 def _html(table: pd.DataFrame) -> str:
-    body = shown(table).to_html(index=False, border=0)
-    return f"<div style='overflow-x:auto'>{body}</div>"
+    body = f"<div style='overflow-x:auto'>{shown(table).to_html(index=False, border=0)}</div>"
+    if len(table) <= _OPEN_ROWS:
+        return body
+    return f"<details><summary>{len(table)} lines</summary>{body}</details>"
 
 
 def _simulated(subject: Subject) -> bool:
     return isinstance(subject.images, Films) and subject.images.simulated
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, name: str) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "–"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+    if not isinstance(value, float) or name.startswith("n_"):
+        return str(value).removesuffix(".0")
+    if name.startswith(("area_", "percentile_", "sd_")):
+        return f"{value:.1f}"
+    if name == "seconds":  # plain down to microseconds, two digits that count
+        return (
+            f"{value:.6f}"
+            if value < 1e-4
+            else np.format_float_positional(value, 2, fractional=False, trim="-")
+        )
+    return f"{value:.3f}"

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from explainers.evaluation.published import PUBLISHED
-from explainers.evaluation.summary import POOLED, patient_interval
+from explainers.evaluation.summary import POOLED, patient_interval, share_interval
 from explainers.evaluation.translation import (
-    AT_PERCENTILES,
-    LOCALISATION,
     OTHER_REAL,
     REAL,
-    Part,
     Parts,
     Subject,
-    place_of,
+    direction_of,
 )
 from explainers.evaluation.translation_measures import DomainDistance, domain_distance, fit_plane
+from explainers.evaluation.translation_parts import Part
+from explainers.evaluation.translation_places import area_table, place_table
 from explainers.evaluation.translators import Method
 from explainers.training.films import Films
 
 BOTH = "both"
-_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+_COLLAPSED = 0.05
 
 
 def differences(subject: Subject) -> str:
@@ -35,7 +33,7 @@ def differences(subject: Subject) -> str:
     images = subject.images
     n_contrasts = len(subject.contrasts)
     if not isinstance(images, Films):
-        what = f"an array of images of {images.size} px"
+        what = f"images of {images.size} px that are no films"
     else:
         kind = "simulated films" if images.simulated else "films"
         what = f"{kind} of {images.size} px"
@@ -90,6 +88,7 @@ def make_tables(subject: Subject, methods: Sequence[Method], parts: Parts) -> Tr
             "This task has no masks of what is told apart: there is no localisation and no table "
             "of annotated areas, and the percentiles cannot be set by them."
         )
+    notes += collapsed_notes(subject, methods, parts)
     slow = [each.label for each in methods if each.limit and each.limit < subject.limit // 2]
     if slow:
         notes.append(
@@ -115,7 +114,7 @@ def long_rows(subject: Subject, parts: Parts) -> pd.DataFrame:
     frames = []
     for (label, number, side), part in parts.items():
         columns = {name: getattr(part, name) for name in (*names, "stable_error", "change")}
-        columns |= {name: part.overlaps[:, k] for k, name in enumerate(LOCALISATION)}
+        columns |= {name: part.overlaps[:, k] for k, name in enumerate(subject.localisation)}
         wide = pd.DataFrame(columns).assign(
             image=_image_names(subject, part.rows),
             patient=subject.patients(part.rows),
@@ -133,20 +132,10 @@ def _image_names(subject: Subject, rows: NDArray[np.int64]) -> list[str]:
     return [str(each) for each in (images.case_ids[rows] if isinstance(images, Films) else rows)]
 
 
-def direction_of(subject: Subject, number: int, side: int) -> str:
-    """A direction in words."""
-    contrast = subject.contrasts[number]
-    if contrast.negative is None:
-        return "present → absent" if side else "absent → present"
-    names = subject.classifier.findings
-    ends = (names[contrast.negative], names[contrast.positive])
-    return f"{ends[side]} → {ends[1 - side]}"
-
-
 def agreement_table(subject: Subject, methods: Sequence[Method], parts: Parts) -> pd.DataFrame:
     """Agreement of both classifiers, per contrast and direction, and over all of them.
 
-    Shares in [0, 1] with 95 % bootstrap intervals over patients; those of the independent
+    Shares in [0, 1] with 95 % intervals (:func:`.summary.share_interval`); those of the independent
     classifier are of images that it put where the classifier did. Grey levels are of 255.
     """
     lines: list[dict[str, object]] = []
@@ -162,10 +151,15 @@ def agreement_table(subject: Subject, methods: Sequence[Method], parts: Parts) -
             lines.append({"method": method.label, "contrast": name, "direction": direction})
             lines[-1] |= _agreement(subject, found)
         if len(chosen) > 1:
-            lines.append({"method": method.label, "contrast": POOLED, "direction": BOTH})
+            name = POOLED if len(subject.contrasts) > 1 else name
+            lines.append({"method": method.label, "contrast": name, "direction": BOTH})
             lines[-1] |= _agreement(subject, list(chosen.values()))
         lines[-1] |= {"paper_adversarial": figures.adversarial if figures else None}
-    return pd.DataFrame(lines)
+    table = pd.DataFrame(lines)
+    if "adversarial_high" in table:  # the paper's figure stands beside ours
+        place = list(table.columns).index("adversarial_high") + 1
+        table.insert(place, "paper_adversarial", table.pop("paper_adversarial"))
+    return table
 
 
 def _agreement(subject: Subject, found: Sequence[Part]) -> dict[str, object]:
@@ -183,7 +177,7 @@ def _agreement(subject: Subject, found: Sequence[Part]) -> dict[str, object]:
         ("oracle_turned", 1 - joined("oracle_stays"), seen),
         ("oracle_stable", joined("oracle_stable_stays"), seen),
     ):
-        mean, low, high = _interval(values[among], codes[among])
+        mean, low, high = _interval(share_interval, values[among], codes[among])
         line |= {name: mean, f"{name}_low": low, f"{name}_high": high}
     line["n_oracle"] = int(seen.sum())
     for name in ("stable_error", "change"):
@@ -192,12 +186,15 @@ def _agreement(subject: Subject, found: Sequence[Part]) -> dict[str, object]:
 
 
 def _interval(
-    values: NDArray[np.float64], codes: NDArray[np.integer]
+    interval: Callable[[NDArray[np.float64], NDArray[np.integer]], tuple[float, float]],
+    values: NDArray[np.float64],
+    codes: NDArray[np.integer],
 ) -> tuple[float, float, float]:
+    """Mean of the values that are known, and its interval."""
     known = ~np.isnan(values)
     if not known.any():
         return (float("nan"),) * 3
-    low, high = patient_interval(values[known], pd.factorize(codes[known])[0])
+    low, high = interval(values[known], pd.factorize(codes[known])[0])
     return float(values[known].mean()), low, high
 
 
@@ -259,31 +256,60 @@ def distance_table(subject: Subject, methods: Sequence[Method], parts: Parts) ->
     return pd.concat([table, pooled], ignore_index=True)[list(table.columns)]
 
 
+def collapsed_notes(subject: Subject, methods: Sequence[Method], parts: Parts) -> list[str]:
+    """Say which generators draw about the same image for all, so that agreement is no praise."""
+    notes = []
+    for method in methods:
+        directions = [
+            direction_of(subject, number, side)
+            for (number, side), part in sorted(_of(parts, method.label).items())
+            if part.embeddings.var(axis=0).sum()
+            < _COLLAPSED * parts[REAL, number, 1 - side].embeddings.var(axis=0).sum()
+        ]
+        if directions and method.draws_anew:
+            notes.append(
+                f"{method.label} draws about the same image for all ({', '.join(directions)}): its "
+                f"embeddings have less than {100 * _COLLAPSED:.0f} % of the variance of real ones, "
+                "and what the classifiers say of that one image says nothing of the method."
+            )
+    return notes
+
+
 def localisation_table(subject: Subject, methods: Sequence[Method], parts: Parts) -> pd.DataFrame:
-    """IoU at matched area and at fixed percentiles, and NCC, on images with the finding."""
+    """IoU at matched area and at fixed percentiles, and NCC, on images with the finding.
+
+    With 95 % bootstrap intervals over patients. Doing nothing is a constant map: chance.
+    """
     lines = []
     for method in methods:
-        chosen = [part for (_, side), part in _of(parts, method.label).items() if side == 1]
-        numbers = [number for number, side in _of(parts, method.label) if side == 1]
-        known = [part.overlaps[~np.isnan(part.overlaps[:, 0])] for part in chosen]
-        if not sum(len(each) for each in known):
-            continue
-        for number, overlaps in zip(numbers, known, strict=True):
-            if len(overlaps):
-                lines.append(_located(method.label, subject.contrasts[number].name, overlaps))
-        if len(chosen) > 1:
-            lines.append(_located(method.label, POOLED, np.concatenate(known)))
+        chosen = {number: part for (number, side), part in _of(parts, method.label).items() if side}
+        known = {n: part for n, part in chosen.items() if not np.isnan(part.overlaps[:, 0]).all()}
+        for number, part in known.items():
+            lines.append(_located(subject, method.label, subject.contrasts[number].name, [part]))
+        if len(known) > 1:
+            lines.append(_located(subject, method.label, POOLED, list(known.values())))
         figures = PUBLISHED.get(method.published)
-        if figures and figures.iou:
+        if known and figures and figures.iou:
             for percentile, value in zip((90, 95, 98), figures.iou, strict=True):
                 lines[-1][f"paper_iou_p{percentile}"] = value
             lines[-1]["paper_ncc"] = figures.ncc
     return pd.DataFrame(lines)
 
 
-def _located(label: str, contrast: str, overlaps: NDArray[np.float64]) -> dict[str, object]:
-    means = dict(zip(LOCALISATION, overlaps.mean(axis=0).tolist(), strict=True))
-    return {"method": label, "contrast": contrast, "n_images": len(overlaps), **means}
+def _located(
+    subject: Subject, label: str, contrast: str, found: Sequence[Part]
+) -> dict[str, object]:
+    overlaps = np.concatenate([part.overlaps for part in found])
+    patients = [each for part in found for each in subject.patients(part.rows)]
+    codes = pd.factorize(pd.Series(patients))[0]
+    n_images = int((~np.isnan(overlaps[:, 0])).sum())
+    line: dict[str, object] = {"method": label, "contrast": contrast, "n_images": n_images}
+    for place, name in enumerate(subject.localisation):
+        mean, low, high = _interval(patient_interval, overlaps[:, place], codes)
+        line[name] = mean
+        if name in ("iou", "ncc"):
+            line |= {f"{name}_low": low, f"{name}_high": high}
+    return line
 
 
 def seconds_table(methods: Sequence[Method], parts: Parts) -> pd.DataFrame:
@@ -304,93 +330,6 @@ def seconds_table(methods: Sequence[Method], parts: Parts) -> pd.DataFrame:
                 "paper_seconds_v100": figures.seconds if figures else None,
             }
         )
-    return pd.DataFrame(lines)
-
-
-def place_table(subject: Subject, methods: Sequence[Method], parts: Parts) -> pd.DataFrame:
-    """How much the perturbed place varies from image to image, in each direction.
-
-    ``sd_row`` and ``sd_column`` are standard deviations of the map's centre of gravity, in percent
-    of the side; ``overlap`` is the mean share that two maps of different images have in common (on
-    16 × 16 cells; 1: always the same place). "Masks" has them of the reference standard: a
-    generator that puts every finding in one place has less variation than those.
-    """
-    lines = []
-    for number, contrast in enumerate(subject.contrasts):
-        masks = _mask_places(subject, number)
-        if masks is not None:
-            lines.append(_varies(contrast.name, "reference", "Masks", *masks))
-        for method in methods:
-            for side in (0, 1):
-                part = parts.get((method.label, number, side))
-                if part is None:
-                    continue
-                known = ~np.isnan(part.centroids[:, 0])
-                if known.sum() > 1:
-                    direction = direction_of(subject, number, side)
-                    places = part.centroids[known], part.coarse[known]
-                    lines.append(_varies(contrast.name, direction, method.label, *places))
-    return pd.DataFrame(lines)
-
-
-def _mask_places(
-    subject: Subject, number: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    masks = subject.masks(number, subject.sides[number][1])
-    if masks is None:
-        return None
-    places = [place_of(each) for each in masks if each.any()]
-    if len(places) < 2:
-        return None
-    return np.stack([each[0] for each in places]), np.stack([each[1] for each in places])
-
-
-def _varies(
-    contrast: str,
-    direction: str,
-    label: str,
-    centres: NDArray[np.float64],
-    coarse: NDArray[np.float64],
-) -> dict[str, object]:
-    spread = 100 * centres.std(axis=0, ddof=1)
-    return {
-        "method": label,
-        "contrast": contrast,
-        "direction": direction,
-        "n_images": len(centres),
-        "sd_row_percent": float(spread[0]),
-        "sd_column_percent": float(spread[1]),
-        "overlap": mean_overlap(coarse),
-    }
-
-
-def mean_overlap(coarse: NDArray[np.floating], *, most: int = 100) -> float:
-    """Mean over pairs of the first ``most`` maps (N, K) of Σ min(p, q); in [0, 1]."""
-    chosen = np.asarray(coarse, float)[:most]
-    shared = [np.minimum(chosen[n], chosen[n + 1 :]).sum(axis=1) for n in range(len(chosen) - 1)]
-    return float(np.concatenate(shared).mean())
-
-
-def area_table(subject: Subject) -> pd.DataFrame:
-    """Quantiles of the annotated area, and the percentile of a map that leaves as much.
-
-    The paper chooses its percentiles by such a table: a map thresholded at 100 · (1 − area) marks
-    as large an area as the median mask.
-    """
-    lines = []
-    for number, contrast in enumerate(subject.contrasts):
-        masks = subject.masks(number, subject.sides[number][1])
-        areas = [] if masks is None else [each.mean() for each in masks if each.any()]
-        if not areas:
-            continue
-        found = np.quantile(areas, _QUANTILES)
-        line: dict[str, object] = {"contrast": contrast.name, "n_masks": len(areas)}
-        for quantile, area in zip(_QUANTILES, found, strict=True):
-            line[f"area_q{100 * quantile:g}_percent"] = 100 * float(area)
-        for quantile, area in zip(_QUANTILES[1:4], found[1:4], strict=True):
-            line[f"percentile_of_q{100 * quantile:g}"] = 100 * (1 - float(area))
-        line["percentiles_used"] = " / ".join(f"{each:g}" for each in AT_PERCENTILES)
-        lines.append(line)
     return pd.DataFrame(lines)
 
 

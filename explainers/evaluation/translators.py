@@ -74,12 +74,12 @@ class Method:
 
 
 def do_nothing() -> Method:
-    """The image itself, as stable and as adversarial image."""
+    """The image itself, as stable and as adversarial image; its constant map is chance."""
     return Method(
         DO_NOTHING,
         "",
-        "do nothing/1",
-        lambda images, *_: Translated(images, images, None),
+        "do nothing/2",
+        lambda images, *_: Translated(images, images, np.zeros_like(images[:, 0].numpy())),
         draws_anew=False,
     )
 
@@ -87,12 +87,14 @@ def do_nothing() -> Method:
 def pair_methods(label: str, pair: PairedGenerators, classifier: Classifier) -> list[Method]:
     """Rows of paired generators: as they are, and compared with the image itself.
 
-    The second one has the same adversarial image and the explanation |x − a|.
+    The second one has the same adversarial image and the explanation |x − a|. A pair with a label
+    of its own is a variant: it has no second row, and no figures of the paper beside it.
     """
     note = _other(pair.classifier_digest, classifier)
     identity = f"pair/1:{pair.weights_digest}"
-    methods = [Method(label, pair.system.name, identity, partial(_paired, pair, True), note)]
-    if pair.system.stable != "input":
+    published = pair.system.name if label == pair.system.title else ""
+    methods = [Method(label, published, identity, partial(_paired, pair, True), note)]
+    if published and pair.system.stable != "input":
         methods.append(
             Method(
                 WITHOUT_STABLE.format(label),
@@ -149,7 +151,7 @@ def bbmp_method(
         made = (whole - maps[:, None] * (whole - smooth)).clip(0, 1)
         return Translated(torch.from_numpy(made), images, maps)
 
-    note = "It takes evidence away and puts none in: no row where a finding is absent."
+    note = "It takes evidence away and puts none in: an absent finding has no row."
     return Method("BBMP", "bbmp", f"bbmp/1:{chosen!r}", translate, note, limit)
 
 

@@ -23,6 +23,9 @@ from explainers.generators.paired import Contrast, PairedShape, Translator
 
 KIND: Final = "mgen"
 
+DIGIT_BLUR: Final = 0.1
+"""Blur of digits, as a share of their side; less leaves their strokes as they are."""
+
 
 @dataclass(frozen=True)
 class MaskShape:

@@ -119,7 +119,7 @@ class _Block(nn.Module):
         groups = max(1, n_out // 16) if n_out % 16 == 0 else 1
         self.norms = nn.ModuleList(nn.GroupNorm(groups, n_out) for _ in range(2))
         self.contrast = nn.Embedding(n_contrasts, 2 * n_out)
-        nn.init.zeros_(self.contrast.weight)
+        nn.init.normal_(self.contrast.weight, std=0.5 if n_contrasts > 1 else 0.0)
 
     def forward(self, maps: Tensor, contrasts: Tensor) -> Tensor:
         scale, shift = self.contrast(contrasts)[:, :, None, None].chunk(2, dim=1)

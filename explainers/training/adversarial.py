@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from explainers.base import Cancelled
+from explainers.training.divergence import check_weights, diverged
 from explainers.training.loop import (
     EpochRecord,
     LoopSettings,
     StepReport,
-    TrainingDiverged,
     TrainingInterrupted,
     count_steps,
     remaining_s,
@@ -128,7 +128,7 @@ def train_adversarial(
     TrainingInterrupted
         If cancelled.
     TrainingDiverged
-        If a loss is NaN or infinite.
+        If a loss or a weight is NaN or infinite; the last checkpoint stays.
     ExplainerError
         If there are too few images, or the checkpoint belongs to another run or is unreadable.
     """
@@ -142,7 +142,7 @@ def train_adversarial(
     while share_done(settings, state.step, state.spent_s, per_epoch) < 1:
         rows = rows_of_step(task.rows, settings, state.step, per_epoch)
         losses = task.step(state.step, rows, seeded(settings.seed, "batch", state.step))
-        _check(losses, state.step)
+        _check(losses, state.step, path, settings)
         state.step += 1
         state.losses += next(iter(losses.values()))
         state.n_losses += 1
@@ -151,27 +151,25 @@ def train_adversarial(
         if state.step % validate_every == 0 or finished:
             _validate(task, state, per_epoch, on_validation)
         if cancelled is not None and cancelled():
-            _save(task, state, path, fingerprint)
+            _save(task, state, path, fingerprint, settings)
             raise TrainingInterrupted(
                 f"Stopped after step {state.step}; run the same command again to continue."
             )
         if clock() - saved_at >= settings.checkpoint_every_s:
-            _save(task, state, path, fingerprint)
+            _save(task, state, path, fingerprint, settings)
             saved_at = clock()
         if on_step is not None:
             pace = (state.step - first) / max(clock() - started, 1e-9)
             on_step(_report(state, settings, per_epoch, pace))
-    _save(task, state, path, fingerprint)
+    _save(task, state, path, fingerprint, settings)
     return AdversarialRun(state.step, state.step / per_epoch, state.spent_s, tuple(state.history))
 
 
-def _check(losses: Mapping[str, float], step: int) -> None:
+def _check(losses: Mapping[str, float], step: int, path: Path, settings: LoopSettings) -> None:
     broken = [name for name, value in losses.items() if not math.isfinite(value)]
     if broken:
-        raise TrainingDiverged(
-            f"The loss {broken[0]!r} is {losses[broken[0]]} at step {step}; start afresh with a "
-            "lower learning rate."
-        )
+        what = f"The loss {broken[0]!r} is {losses[broken[0]]} at step {step}"
+        raise diverged(what, path, settings.learning_rate)
 
 
 def _validate(
@@ -207,7 +205,10 @@ def _report(state: _State, settings: LoopSettings, per_epoch: int, pace: float) 
     )
 
 
-def _save(task: AdversarialTask, state: _State, path: Path, fingerprint: str) -> None:
+def _save(
+    task: AdversarialTask, state: _State, path: Path, fingerprint: str, settings: LoopSettings
+) -> None:
+    check_weights(task.networks, state.step, path, settings.learning_rate)
     content = {
         "memory": dict(task.memory),
         "step": state.step,

@@ -23,15 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from explainers.base import Cancelled, ExplainerError
+from explainers.training.divergence import TrainingDiverged as TrainingDiverged
+from explainers.training.divergence import check_weights, diverged
 from explainers.training.state import STATE_FILE, read_state, write_state
 
 
 class TrainingInterrupted(ExplainerError):
     """The run was asked to stop; its checkpoint is on disk."""
-
-
-class TrainingDiverged(ExplainerError):
-    """The loss is no longer a finite number."""
 
 
 @dataclass(frozen=True)
@@ -204,35 +202,35 @@ def train(
     TrainingInterrupted
         If cancelled.
     TrainingDiverged
-        If the loss is NaN or infinite.
+        If the loss or a weight is NaN or infinite; the last checkpoint stays.
     ExplainerError
         If there are too few images, or the checkpoint belongs to another run or is unreadable.
     """
     steps_per_epoch = count_steps(task.rows, settings)
-    state = _start(task, settings)
-    if not fresh and (folder / STATE_FILE).exists():
-        _restore(state, folder / STATE_FILE, fingerprint)
+    state, path = _start(task, settings), folder / STATE_FILE
+    if not fresh and path.exists():
+        _restore(state, path, fingerprint)
     earlier_s, started, started_step = state.spent_s, clock(), state.step
     saved_at = started
     while (share := share_done(settings, state.step, state.spent_s, steps_per_epoch)) < 1:
-        _step(task, settings, state, share, steps_per_epoch)
+        _step(task, settings, state, share, steps_per_epoch, path)
         state.spent_s = earlier_s + clock() - started
         if state.step % steps_per_epoch == 0:
             _close_epoch(task, state, steps_per_epoch)
             state.spent_s = earlier_s + clock() - started
         if cancelled is not None and cancelled():
-            _save(state, folder / STATE_FILE, fingerprint)
+            _save(state, path, fingerprint, settings)
             raise TrainingInterrupted(
                 f"Stopped after step {state.step}; run the same command again to continue."
             )
         if clock() - saved_at >= settings.checkpoint_every_s:
-            _save(state, folder / STATE_FILE, fingerprint)
+            _save(state, path, fingerprint, settings)
             saved_at = clock()
         if on_step is not None:
             done = share_done(settings, state.step, state.spent_s, steps_per_epoch)
             pace = (state.step - started_step) / max(clock() - started, 1e-9)
             on_step(_report(state, settings, steps_per_epoch, done, pace))
-    _save(state, folder / STATE_FILE, fingerprint)
+    _save(state, path, fingerprint, settings)
     state.average.eval()
     epochs = state.step / steps_per_epoch
     return TrainingRun(state.average, state.step, epochs, state.spent_s, tuple(state.history))
@@ -307,17 +305,20 @@ def rows_of_step(
 
 
 def _step(
-    task: Task, settings: LoopSettings, state: _State, share: float, steps_per_epoch: int
+    task: Task,
+    settings: LoopSettings,
+    state: _State,
+    share: float,
+    steps_per_epoch: int,
+    path: Path,
 ) -> None:
     rows = rows_of_step(task.rows, settings, state.step, steps_per_epoch)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.half_precision):
         loss = task.loss(rows, seeded(settings.seed, "batch", state.step))
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise TrainingDiverged(
-            f"The loss is {value} at step {state.step}; start afresh with a lower learning rate "
-            f"than {settings.learning_rate:g}."
-        )
+        what = f"The loss is {value} at step {state.step}"
+        raise diverged(what, path, settings.learning_rate)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
@@ -392,7 +393,8 @@ def remaining_s(
     return max(step * (1 - share) / max(share, 1e-9) / max(pace, 1e-9), 0.0)
 
 
-def _save(state: _State, path: Path, fingerprint: str) -> None:
+def _save(state: _State, path: Path, fingerprint: str, settings: LoopSettings) -> None:
+    check_weights(state.networks, state.step, path, settings.learning_rate)
     content = {
         "step": state.step,
         "spent_s": state.spent_s,

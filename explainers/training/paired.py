@@ -35,6 +35,7 @@ from explainers.generators.paired import (
 from explainers.training.adversarial import AdversarialRun, train_adversarial
 from explainers.training.contrasts import Judge, pools_of
 from explainers.training.images import ImageSource
+from explainers.training.jitter import jittered
 from explainers.training.loop import (
     EpochRecord,
     LoopSettings,
@@ -63,12 +64,17 @@ class PairedSettings:
         Steps after which the average has forgotten half; 0 for no average.
     n_measured
         Images per contrast and side that the agreements are measured on.
+    judge_shift, judge_noise
+        Of what the classifier sees while it teaches; see
+        :func:`explainers.training.jitter.jittered`. 0 for the image as it is, as in the paper.
     """
 
     discriminator_rate: float = 2.0
     beta1: float = 0.5
     ema_steps: float = 300.0
     n_measured: int = 24
+    judge_shift: int = 0
+    judge_noise: float = 0.0
 
 
 class PairedTask:
@@ -89,12 +95,15 @@ class PairedTask:
         options: PairedSettings,
         *,
         folder: Path,
+        begin_with: PairedGenerators | None = None,
     ) -> None:
         digest = judge.classifier.weights_digest
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeded(settings.seed, "weights").initial_seed())
             self.pair = PairedGenerators(system, shape, judge.contrasts, digest)
             self.discriminators = nn.ModuleList(PairDiscriminator(shape) for _ in range(2))
+        if begin_with is not None:
+            _begin(self.pair, begin_with)
         self.average = copy.deepcopy(self.pair).requires_grad_(False).eval()
         for network in (self.pair, self.discriminators, self.average):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -130,7 +139,7 @@ class PairedTask:
         made: list[tuple[Tensor, Tensor, Tensor]] = []
         for side in (0, 1):
             contrasts, images = self._drawn(len(rows), side, generator)
-            total, adversarial = self._generator_loss(images, contrasts, side)
+            total, adversarial = self._generator_loss(images, contrasts, side, generator)
             self._descend("generators", self.pair, total)
             losses[f"generator {side}"] = float(total.detach())
             made.append((images, adversarial.detach(), contrasts))
@@ -172,26 +181,28 @@ class PairedTask:
         images = self.images.image_batch(self._pools.draw(contrasts, side, dice))
         return contrasts, images.contiguous(memory_format=torch.channels_last)
 
-    def _generator_loss(self, x: Tensor, contrasts: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    def _generator_loss(
+        self, x: Tensor, contrasts: Tensor, side: int, dice: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Sum of the weighted terms of one direction, and the adversarial images."""
         weights, total = self.weights, torch.zeros(())
         self.discriminators.requires_grad_(False)
         with self._half():
             a = self.pair.adversarial(x, contrasts, side)
             if weights.adversarial:
-                total = total + weights.adversarial * self._entropy(a, contrasts, 1 - side)
+                total = total + weights.adversarial * self._entropy(a, contrasts, 1 - side, dice)
             if weights.symmetry or weights.stable_class or weights.closeness:
                 s = self.pair.stable(x, a, contrasts, side)
                 total = total + weights.symmetry * reconstruction(x, s)
                 if weights.stable_class:
-                    total = total + weights.stable_class * self._entropy(s, contrasts, side)
+                    total = total + weights.stable_class * self._entropy(s, contrasts, side, dice)
                 if weights.closeness:
                     total = total + weights.closeness * reconstruction(s, a)
             if weights.cycle or weights.cycle_class:
                 y = self.pair.adversarial(a, contrasts, 1 - side)
                 total = total + weights.cycle * reconstruction(x, y)
                 if weights.cycle_class:
-                    total = total + weights.cycle_class * self._entropy(y, contrasts, side)
+                    total = total + weights.cycle_class * self._entropy(y, contrasts, side, dice)
             if weights.gan:
                 scores = self.discriminators[1 - side](a, contrasts).float()
                 total = total + weights.gan * functional.softplus(-scores).mean()
@@ -199,9 +210,12 @@ class PairedTask:
             total = total + weights.parameters * self._parameter_distance(side)
         return total, a
 
-    def _entropy(self, images: Tensor, contrasts: Tensor, wanted: int) -> Tensor:
+    def _entropy(
+        self, images: Tensor, contrasts: Tensor, wanted: int, dice: torch.Generator
+    ) -> Tensor:
         """Cross-entropy of the classifier's side with the wanted one."""
-        margins = self.judge.margins(images, contrasts)
+        seen = jittered(images, self.options.judge_shift, self.options.judge_noise, dice)
+        margins = self.judge.margins(seen, contrasts)
         return functional.softplus(margins if wanted == 0 else -margins).mean()
 
     def _parameter_distance(self, side: int) -> Tensor:
@@ -258,6 +272,20 @@ class PairedTask:
         return half
 
 
+@torch.no_grad()
+def _begin(pair: PairedGenerators, other: PairedGenerators) -> None:
+    """Take over the generators of another pair of the same sizes and contrasts."""
+    if (pair.shape, pair.contrasts) != (other.shape, other.contrasts) or len(
+        pair.generators
+    ) != len(other.generators):
+        raise ExplainerError(
+            f"The pair to begin with is a {other.system.title} of {other.shape} for "
+            f"{', '.join(each.name for each in other.contrasts)}; expected {pair.shape} for "
+            f"{', '.join(each.name for each in pair.contrasts)}."
+        )
+    pair.generators.load_state_dict(other.generators.state_dict())
+
+
 def reconstruction(one: Tensor, other: Tensor) -> Tensor:
     """Mean squared plus mean absolute difference, in float32."""
     difference = one.float() - other.float()
@@ -291,6 +319,7 @@ def train_paired(
     weights: PairedWeights,
     clock: Callable[[], float],
     options: PairedSettings | None = None,
+    begin_with: PairedGenerators | None = None,
     validate_every: int = 250,
     fresh: bool = False,
     on_step: Callable[[StepReport], None] | None = None,
@@ -310,6 +339,8 @@ def train_paired(
         one direction. The last checkpoint stays if the training diverges.
     shape, weights, options
         Sizes, losses, optimisers.
+    begin_with
+        A pair of the same sizes and contrasts, of any system, whose generators are taken over.
 
     Returns
     -------
@@ -337,6 +368,7 @@ def train_paired(
         settings,
         options,
         folder=folder,
+        begin_with=begin_with,
     )
     run = train_adversarial(
         task,
@@ -354,6 +386,7 @@ def train_paired(
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
             seed=settings.seed,
+            begin_with="" if begin_with is None else begin_with.weights_digest,
         ),
         clock=clock,
         validate_every=validate_every,

@@ -31,6 +31,7 @@ def publish_paired(
     created: str,
     weights: PairedWeights,
     options: PairedSettings,
+    begun_with: str = "",
     classifier: Classifier,
     oracle: Classifier | None = None,
     validation_share: float = 0.1,
@@ -46,6 +47,8 @@ def publish_paired(
         What was trained, and how. The images are a case set or an array.
     created
         ISO 8601 with time zone.
+    begun_with
+        Digest of the pair whose generators were taken over; empty for random weights.
     classifier, oracle
         What the pair was trained against, and an independent classifier of the same findings.
     validation_share
@@ -77,6 +80,9 @@ def publish_paired(
         options={
             "weights of the losses": _nonzero(weights),
             "training": asdict(options),
+            "begun with": f"generators of the pair {begun_with}"
+            if begun_with
+            else "random weights",
             "frozen classifier": classifier.weights_digest,
         },
         limits=limits_of(saved),

@@ -47,6 +47,7 @@ from explainers.training.class_control import (
     labels_of,
 )
 from explainers.training.films import Films
+from explainers.training.jitter import jittered
 from explainers.training.loop import (
     EpochRecord,
     LoopSettings,
@@ -221,14 +222,7 @@ class StructureClassTask:
     def _class_loss(self, images: Tensor, present: Tensor, dice: torch.Generator) -> Tensor:
         """−log p_c(y | G) by calibrated probabilities, mean over images and findings."""
         options = self.options
-        seen = images / 2 + 0.5
-        if options.class_shift:
-            side, reach = seen.shape[-1], 2 * options.class_shift + 1
-            padded = functional.pad(seen, [options.class_shift] * 4, mode="replicate")
-            top, left = torch.randint(reach, (2,), generator=dice).tolist()
-            seen = padded[..., top : top + side, left : left + side]
-        if options.class_noise:
-            seen = seen + options.class_noise * torch.randn(seen.shape, generator=dice)
+        seen = jittered(images / 2 + 0.5, options.class_shift, options.class_noise, dice)
         logits = self._classifier.logits(seen.contiguous(memory_format=torch.channels_last)).float()
         calibrated = logits * self._classifier.slopes + self._classifier.intercepts
         return functional.binary_cross_entropy_with_logits(calibrated[:, self._targets], present)

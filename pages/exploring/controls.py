@@ -52,13 +52,16 @@ class _Slider:
 _SLIDERS: Final[Mapping[str, _Slider]] = MappingProxyType(
     {
         "gamma": _Slider(
-            "γ", 0.0, 10.0, 0.1, "%.1f", "Weight of the distance to the reconstruction."
+            "γ", 0.0, 3000.0, 10.0, "%g", "Weight of the distance to the reconstruction."
         ),
         "rho": _Slider(
             "ρ", 0.0, 0.95, 0.05, "%.2f", "Prediction to be passed; 0 is the other side of 0.5."
         ),
         "alpha": _Slider("α", 0.005, 0.2, 0.005, "%.3f", "Length of a step."),
         "cap": _Slider("Cap", 10, 2000, 10, "%d", "Steps at most."),
+        "keep": _Slider(
+            "Share", 0.005, 1.0, 0.005, "%.3f", "Share of the pixels whose change counts; 1: all."
+        ),
         "lam_max": _Slider(
             "Largest λ",
             1.05,

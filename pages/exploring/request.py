@@ -29,8 +29,8 @@ PAIRED: Final = ("syce", "cyce")
 """Methods that draw two images in one pass: a stable and an adversarial one."""
 SEARCHED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "visual_rationale": ("gamma", "rho", "alpha", "cap"),
-        "structure_class_traversal": ("lam_max", "n_steps", "restarts"),
+        "visual_rationale": ("gamma", "rho", "keep", "alpha", "cap"),
+        "structure_class_traversal": ("lam_max", "n_steps", "keep", "restarts"),
     }
 )
 """Parameters that the page offers, by method."""

@@ -103,6 +103,8 @@ def test_pairs_masks_and_space_are_trained_on_digits_and_compared(files):
     assert set(table["direction"]) == {"3 → 8", "8 → 3", "both"}
     assert {"SyCE", "SyCE without cycle", "MGen", "Do nothing"} <= set(table["method"])
     assert not (out / "translation.localisation.csv").exists()
+    said = run(command, *options, "--table", "seconds")
+    assert "CPU seconds" in said and "f: adversarial" not in said
     with pytest.raises(ExplainerError, match="Two methods are called 'SyCE'"):
         run(command, *options, "--pair", pair)
 

@@ -220,3 +220,39 @@ def test_the_command_plants_and_says_what_it_passed_over(healthy: Path, tmp_path
     assert done.exit_code == 0, done.output
     assert "2 films with planted (simulated) findings and 2 untouched ones" in done.output
     assert "1 films that are not free" in done.output
+
+
+def test_planted_findings_may_stand_under_the_name_that_a_classifier_knows(
+    healthy: Path, tmp_path: Path
+) -> None:
+    plan = PlantingPlan(findings=("Lung Opacity",), limit=2, called="Pneumonia")
+    write_planted(healthy, tmp_path / "out", plan)
+    references = ReferenceSet.open(tmp_path / "out")
+    assert references.findings == ("Pneumonia",)
+    for case_id in references:
+        planted = references.get(case_id).findings["Pneumonia"]
+        assert (references.mask(case_id, "Pneumonia") is not None) is planted
+        assert (references.counterfactual(case_id, "Pneumonia") is not None) is planted
+        assert "(Lung Opacity, called Pneumonia)" in references.get(case_id).source
+    table = pd.read_csv(tmp_path / "out" / "parameters.csv")
+    assert set(table["finding"].dropna()) == {"Lung Opacity"}
+    with pytest.raises(PlantingError, match="cannot be called 'lungs'"):
+        PlantingPlan(called="lungs")
+
+
+def test_films_that_show_the_finding_themselves_may_stay_without_a_mask(
+    healthy: Path, tmp_path: Path
+) -> None:
+    plan = PlantingPlan(findings=("Lung Opacity",), limit=2, called="Pneumonia", with_others=True)
+    report = write_planted(healthy, tmp_path / "out", plan)
+    assert (report.n_planted, report.n_healthy, report.not_healthy) == (2, 3, 0)
+    references = ReferenceSet.open(tmp_path / "out")
+    (own,) = (
+        each
+        for each in map(references.get, references)
+        if each.findings["Pneumonia"] and "Pneumonia" not in each.masks
+    )
+    assert own.attributes["planted_into"] == "real-6"
+    assert (own.source, own.established_by) == ("a clinic", "a reader")
+    with pytest.raises(PlantingError, match="give it with --call"):
+        PlantingPlan(with_others=True)

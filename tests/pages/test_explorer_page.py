@@ -87,7 +87,7 @@ def test_a_link_reproduces_the_parameters_of_a_search(
     first = open_page("researcher")
     page = AppTest.from_file(str(first._script_path), default_timeout=60)
     page.user = dict(first.user)
-    asked = {"variant": "visual rationale", "rho": "0.3", "gamma": "2.5", "cap": "50"}
+    asked = {"variant": "visual rationale", "rho": "0.3", "gamma": "250", "cap": "50"}
     for name, value in asked.items():
         page.query_params[name] = value
     page.run()
@@ -95,7 +95,7 @@ def test_a_link_reproduces_the_parameters_of_a_search(
     assert page.selectbox(key="variant").value == "visual_rationale"
     results = page.session_state["results"]
     (task,) = [t for t in results if t.method == "visual_rationale" and not t.residual]
-    assert dict(task.range.chosen) == {"rho": 0.3, "gamma": 2.5, "cap": 50}
+    assert dict(task.range.chosen) == {"rho": 0.3, "gamma": 250.0, "cap": 50}
     assert "Not now." in html_of(page)
     page.selectbox(key="variant").set_value("syce").run()
     finish(page)

@@ -229,7 +229,7 @@ def test_a_search_with_other_parameters_is_another_task_and_is_not_in_the_archiv
     usual, other = (searching(folder, "visual_rationale", rho=rho) for rho in (0.0, 0.3))
     assert usual.tasks()[0] != other.tasks()[0]
     assert (usual.search.goal, other.search.goal) == (0.5, 0.3)
-    assert Search.of("visual_rationale", {"gamma": 0.1, "cap": 500}) == Search()
+    assert Search.of("visual_rationale", {"gamma": 600.0, "cap": 500}) == Search()
 
 
 def test_a_film_that_does_not_move_is_not_drawn_but_said(folder: StudyFolder) -> None:

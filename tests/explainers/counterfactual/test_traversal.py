@@ -46,7 +46,7 @@ def films(n: int = 2, mass: float = 2.0, opacity: float = 0.0) -> torch.Tensor:
 
 
 def explainer(**parameters: object) -> StructureClassTraversal:
-    given = {**QUICK, **parameters}
+    given = {"keep": 1.0, **QUICK, **parameters}
     return StructureClassTraversal(classifier(), LinearStructureClass(), **given)  # type: ignore[arg-type]
 
 
@@ -82,6 +82,17 @@ def test_last_minus_first_is_the_map_and_the_finding_in_pixels() -> None:
     ratio = float((film.difference * effect).sum() / (effect**2).sum())
     np.testing.assert_allclose(film.difference, ratio * effect, atol=1e-5)
     np.testing.assert_array_equal(film.to_attribution("minmax"), np.abs(film.difference))
+
+
+def test_only_a_share_of_the_pixels_changes_and_what_that_leaves_unreached_is_said() -> None:
+    goals, images = [MASS] * 2, films(mass=4.0)
+    whole = explainer().explain(images, goals)
+    for film, full in zip(explainer(keep=0.02).explain(images, goals), whole, strict=True):
+        assert full.measures["kept_share"] == 1.0 and full.reached_low
+        assert film.measures["kept_share"] == pytest.approx(0.02 * 1.5**2)
+        changed = film.frames[0] != film.reconstruction
+        assert 0 < changed.mean() <= film.measures["kept_share"]
+        assert not film.reached_low and "was wanted" in film.note
 
 
 def test_a_negative_film_begins_at_its_reconstruction_and_adds_the_finding() -> None:
@@ -154,6 +165,8 @@ def test_monotonicity_is_spearmans_and_violations_are_falls() -> None:
 
 
 def test_what_cannot_work_is_refused() -> None:
+    with pytest.raises(ExplainerError, match="share of the pixels"):
+        explainer(keep=0.0)
     for wrong in ({"lam_max": 1.0}, {"n_steps": 1}, {"iterations": 0}, {"rate": float("nan")},
                   {"mse_weight": 0.0}, {"max_error": 0.0}):  # fmt: skip
         with pytest.raises(ExplainerError, match="expected"):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.base import ExplainerError
+from explainers.counterfactual.rationale_descent import log_odds_per_unit
 from explainers.counterfactual.visual_rationale import VisualRationale
 from explainers.differentiation import ExplanationCancelled
 from explainers.record import Counterfactual, Goal
@@ -81,7 +82,7 @@ def rationale(
 ) -> VisualRationale:
     """The paper's method, without what is ours."""
     made, own = networks()
-    paper = {"alpha": 0.05, "reencode": 0.0, "shell": 0.0, "refine": 0}
+    paper = {"alpha": 0.05, "gamma": 0.1, "reencode": 0.0, "shell": 0.0, "refine": 0, "keep": 1.0}
     return VisualRationale(classifier or made, generator or own, **{**paper, **parameters})
 
 
@@ -236,6 +237,28 @@ def test_a_heavy_distance_keeps_the_picture_closer_and_a_sum_weighs_more_than_a_
     )
 
 
+def test_only_a_share_of_the_pixels_changes() -> None:
+    found = explained(film((2.0, 1.0, 0.5, 0.2)), None, rationale(keep=0.2, alpha=0.5))
+    assert found.reached and found.probabilities[0] < 0.5
+    assert (found.difference != 0).mean() <= found.measures["kept_share"] + 1 / SIDE**2 < 0.5
+
+
+def test_a_share_that_does_not_suffice_grows_and_then_the_whole_change_counts_which_is_said() -> (
+    None
+):
+    found = explained(film((2.0, 1.0, 0.5, 0.2)), None, rationale(keep=0.02, alpha=0.01))
+    assert found.measures["kept_share"] == pytest.approx(0.02 * 1.5**2)
+    assert not found.reached and found.probabilities[0] > 0.5
+    assert found.measures["head_end"] < 0 and found.measures["probability_reencoded"] < 0.5
+    assert "is shown and does not suffice" in found.note
+
+
+@pytest.mark.parametrize("keep", [0.0, 1.2])
+def test_a_share_that_is_none_is_refused(keep: float) -> None:
+    with pytest.raises(ExplainerError, match="share of the pixels"):
+        rationale(keep=keep)
+
+
 def test_the_shell_pulls_a_long_latent_back() -> None:
     image, goal = film((4.0, 3.0, 3.0, 3.0)), Goal("Effusion", 0.6)
     free = explained(image, goal)
@@ -252,6 +275,23 @@ def test_a_regressor_is_explained_from_the_latent() -> None:
     assert found.measures["head_start"] == pytest.approx(2.0, abs=1e-4)
     assert found.measures["head_end"] < 0
     assert found.measures["probability_reencoded"] == pytest.approx(found.probabilities[0])
+
+
+class SteepRegressor(Regressor):
+    """Values whose log-odds are twenty times as large."""
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(20 * logits)
+
+
+def test_the_distance_weighs_the_same_whatever_the_unit_of_a_regressor() -> None:
+    generator = LinearGenerator()
+    assert log_odds_per_unit(SteepRegressor(generator), torch.zeros(1, 3)) == pytest.approx(
+        20, rel=0.01
+    )
+    assert log_odds_per_unit(Regressor(generator), torch.zeros(1, 3)) == pytest.approx(1, rel=0.01)
+    steep = rationale(SteepRegressor(generator), generator, gamma=300.0)
+    assert explained(film((0.2, 1.0, 0.0, 0.0)), None, steep).reached
 
 
 def test_a_head_that_moves_while_the_picture_does_not_convince_the_encoder_has_not_reached() -> (

@@ -108,6 +108,15 @@ class Fading:
         return films
 
 
+class Telling(Fading):
+    """Fading, with measures of its own."""
+
+    def explain(self, images, goals, **options):
+        measures = {"norm_end": 1.1, "probability_reencoded": 0.7, "spearman": 0.9}
+        films = super().explain(images, goals, **options)
+        return [replace(film, measures=measures) for film in films]
+
+
 def subject(brightness=0.6, *, truth=True, oracle=None, mask=True):
     image = np.full((SIDE, SIDE), 0.3, np.float32)
     without = image.copy()
@@ -272,7 +281,7 @@ def test_the_curve_runs_from_the_film_to_the_lowest_frame():
 
 def test_every_cell_is_a_declared_quantity():
     case = subject(oracle=Density())
-    [cells] = method_cells(Fading(MASK, 0.3), Density(), [case])
+    [cells] = method_cells(Telling(MASK, 0.3), Density(), [case])
     found = {name for name, _, _ in cells}
     for _, more in reference_cells(case, Density(), Whole()):
         found |= {name for name, _, _ in more}
@@ -381,3 +390,11 @@ def test_the_saved_share_is_a_ratio_of_means_without_trivial_references():
     ]
     assert any(title.startswith("error inside the mask on the way down") for title in titles)
     assert not any(title.startswith("independent classifier") for title in titles)
+
+
+def test_what_a_method_says_of_its_own_film_stands_beside_what_is_measured():
+    [values] = measured(Telling(MASK, 0.3), subject(), targets=(1e-9,))
+    assert values["latent_norm"] == 1.1 and values["rank_correlation"] == 0.9
+    assert values["flip_reencoded"] == 0
+    [silent] = measured(Fading(MASK, 0.3), subject(), targets=(1e-9,))
+    assert not {"latent_norm", "rank_correlation", "flip_reencoded"} & silent.keys()

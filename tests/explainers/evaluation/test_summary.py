@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from explainers.evaluation.bench import COLUMNS
-from explainers.evaluation.summary import POOLED, SUMMARY_COLUMNS, patient_interval, summarise
+from explainers.evaluation.summary import (
+    POOLED,
+    SUMMARY_COLUMNS,
+    patient_interval,
+    share_interval,
+    summarise,
+)
 
 RANDOM = np.random.default_rng(3)
 
@@ -90,3 +96,18 @@ def test_the_seed_decides_the_interval():
     values, patients = RANDOM.random(9), np.arange(9)
     assert patient_interval(values, patients, seed=1) == patient_interval(values, patients, seed=1)
     assert patient_interval(values, patients, seed=1) != patient_interval(values, patients, seed=2)
+
+
+def test_a_share_of_unrelated_images_has_the_interval_of_wilson_and_never_no_doubt():
+    low, high = share_interval(np.repeat([1.0, 0.0], [9, 1]), np.arange(10))
+    assert (low, high) == pytest.approx((0.5958, 0.9821), abs=1e-3)  # Wilson 1927, 9 of 10
+    assert share_interval(np.zeros(10), np.arange(10)) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert np.isnan(share_interval(np.ones(4), np.zeros(4, int))).all()
+
+
+def test_images_that_repeat_their_patients_widen_the_interval_of_a_share():
+    once = np.repeat([1.0, 0.0], [15, 5])
+    single = share_interval(once, np.arange(20))
+    repeated = share_interval(np.repeat(once, 4), np.repeat(np.arange(20), 4))
+    assert repeated == pytest.approx(single, abs=0.02)
+    assert np.diff(share_interval(np.repeat(once, 4), np.arange(80)))[0] < 0.6 * np.diff(single)[0]

@@ -44,6 +44,13 @@ def test_points_that_span_no_plane_are_refused():
         fit_plane(HERE[:2])
     with pytest.raises(ExplainerError, match="on one line"):
         fit_plane(np.outer(np.arange(5.0), [1, 2, 3]))
-    line = np.outer(np.arange(5.0), [1, 2])
-    with pytest.raises(ExplainerError, match="do not lie on a line"):
-        jensen_shannon(line, line)
+    with pytest.raises(ExplainerError, match="do not all coincide"):
+        jensen_shannon(np.ones((5, 2)), np.ones((5, 2)))
+
+
+@pytest.mark.parametrize("spread", [0, 1e-9])
+def test_a_generator_that_draws_one_image_for_all_is_far_from_the_real_ones(spread):
+    real = PLANE.project(HERE)
+    one = real.mean(axis=0) + spread * RNG.normal(size=(50, 2))
+    assert jensen_shannon(one, real) > 0.9
+    assert jensen_shannon(one, one + np.ptp(real, axis=0)) == pytest.approx(1)

@@ -78,7 +78,7 @@ def test_a_generator_of_digits_is_trained_and_read_back_with_its_encoder(tmp_pat
     assert (tmp_path / DIGIT_FILES["wgan"]).is_file() and wgan.reconstruction_error > 0
 
 
-PAPER = {"alpha": 0.05, "reencode": 0.0, "shell": 0.0, "refine": 0}
+PAPER = {"alpha": 0.05, "gamma": 0.1, "reencode": 0.0, "shell": 0.0, "refine": 0, "keep": 1.0}
 
 
 class TwoBars(torch.nn.Module):

@@ -163,6 +163,31 @@ def test_a_diverging_loss_stops_the_run(tmp_path: Path) -> None:
         train(LineTask(float("inf")), SETTINGS, tmp_path, fingerprint="a", clock=Ticker())
 
 
+class BreakingTask(LineTask):
+    """From step ``at`` on the loss is a number and its gradient is none: sqrt at 0."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at, self.n_losses = at, 0
+
+    def loss(self, rows: np.ndarray, generator: torch.Generator) -> Tensor:
+        self.n_losses += 1
+        loss = super().loss(rows, generator)
+        return loss + (0 * loss).sqrt() if self.n_losses > self.at else loss
+
+
+def test_broken_weights_never_replace_the_last_good_checkpoint(tmp_path: Path) -> None:
+    eager = LoopSettings(
+        epochs=2, batch_size=4, learning_rate=1e-2, half_precision=False, checkpoint_every_s=0
+    )
+    with pytest.raises(TrainingDiverged, match=r"after step 3: .*state.safetensors, is kept"):
+        train(BreakingTask(2), eager, tmp_path, fingerprint="a", clock=Ticker())
+    task = LineTask()
+    with pytest.raises(TrainingInterrupted, match="after step 3"):  # goes on from step 2
+        train(task, eager, tmp_path, fingerprint="a", clock=Ticker(), cancelled=_after(1))
+    assert all(value.isfinite().all() for value in task.network.state_dict().values())
+
+
 def test_too_few_images_for_one_batch_are_refused(tmp_path: Path) -> None:
     settings = LoopSettings(epochs=1, batch_size=16)
     with pytest.raises(ExplainerError, match=r"at least one batch of 16 images; .* has 9"):

@@ -150,7 +150,7 @@ def test_a_loss_is_the_sum_of_its_weighted_terms(tmp_path):
             folder=tmp_path,
         )  # fmt: skip
         with torch.no_grad():
-            return task._generator_loss(x, which, 1)
+            return task._generator_loss(x, which, 1, torch.Generator())
 
     total, a = loss(adversarial=3.0)
     assert torch.allclose(a, x)  # untrained generators return their input
