@@ -9,7 +9,10 @@ this is in the paper; a pair that began so says so in its card.
 
 An added finding is always the same one: of many drawn blocks, the one that turns nine structures of
 ten with the least change. Otherwise its place would be drawn anew for every chest, and the mean of
-all places is no finding. A removed finding may be any.
+all places is no finding. A removed finding may be any, also one moved to where the generator would
+not draw it. It is not removed altogether: a faint rest stays that the classifier does not see, from
+which the way back knows where the finding was. Trainings with a cycle come to leave such traces by
+themselves (Chu et al. 2017, arXiv:1712.02950), but not soon.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.generators.paired import Contrast, PairedGenerators, PairedShape
@@ -41,16 +45,19 @@ _N_TRIED = 16
 _TURNED = 0.9
 _BATCH = 8
 _LEAST_CHANGE = 1e-6
+_REMNANT = 0.15
+_MOVED = 6
+"""A finding is moved by up to the side over this, in both directions."""
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnPairs:
-    """Images of chests without a finding, with the usual one, and with any; all N in order.
+    """Images of chests without a finding, with the usual one, with any, and with its faint rest.
 
     Parameters
     ----------
-    without, usual, drawn
-        (N, S, S) uint8.
+    without, usual, drawn, faint
+        (N, S, S) uint8, in the same order.
     contrasts
         (N,): of which finding.
     """
@@ -58,6 +65,7 @@ class DrawnPairs:
     without: NDArray[np.uint8]
     usual: NDArray[np.uint8]
     drawn: NDArray[np.uint8]
+    faint: NDArray[np.uint8]
     contrasts: NDArray[np.int64]
 
 
@@ -108,11 +116,18 @@ def draw_pairs(
             any_z2 = drawn_classes(others, network.block_size, dice)
             usual_z2, no_z2 = any_z2.clone(), any_z2.clone()
             usual_z2[:, finding], no_z2[:, finding] = block, 0
-            three = [network.decode(z1, z2).clamp(0, 1) for z2 in (no_z2, usual_z2, any_z2)]
+            none, usual, drawn = (
+                network.decode(z1, z2).clamp(0, 1) for z2 in (no_z2, usual_z2, any_z2)
+            )
             contrasts = torch.full((len(z1),), number)
-            seen = [judge.margins(images, contrasts) for images in three]
-            good = ((seen[0] < 0) & (seen[1] >= 0) & (seen[2] >= 0)).numpy()
-            kept.append([_grey(images)[good] for images in three])
+            moved = (none + _moved(drawn - none, dice)).clamp(0, 1)
+            chosen = torch.rand(len(z1), generator=dice) < 0.5
+            chosen &= judge.margins(moved, contrasts) >= 0
+            drawn = torch.where(chosen[:, None, None, None], moved, drawn)
+            four = (none, usual, drawn, none + _REMNANT * (drawn - none))
+            seen = torch.stack([judge.margins(images, contrasts) >= 0 for images in four])
+            good = (~seen[0] & seen[1] & seen[2] & ~seen[3]).numpy()
+            kept.append([_grey(images)[good] for images in four])
             numbers += [number] * int(good.sum())
         if len(numbers) == before:
             raise ExplainerError(
@@ -121,8 +136,15 @@ def draw_pairs(
             )
         if on_progress is not None:
             on_progress(number + 1, len(judge.contrasts))
-    without, usual, drawn = (np.concatenate([part[n] for part in kept]) for n in range(3))
-    return DrawnPairs(without, usual, drawn, np.array(numbers))
+    without, usual, drawn, faint = (np.concatenate([part[n] for part in kept]) for n in range(4))
+    return DrawnPairs(without, usual, drawn, faint, np.array(numbers))
+
+
+def _moved(changes: Tensor, dice: torch.Generator) -> Tensor:
+    """Changes (N, 1, S, S), all moved alike; 0 comes in at the edges."""
+    reach = changes.shape[-1] // _MOVED
+    down, right = torch.randint(-reach, reach + 1, (2,), generator=dice).tolist()
+    return functional.pad(changes, (right, -right, down, -down))
 
 
 def _usual_block(
@@ -154,7 +176,7 @@ class StartTask:
     def __init__(self, pair: PairedGenerators, pairs: DrawnPairs, *, seed: int) -> None:
         self.network: nn.Module = pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pairs = pairs
-        self._returns = pair.system.stable == "same generator"
+        self._system = pair.system
         order = seeded(seed, "order")
         shuffled = torch.randperm(len(pairs.contrasts), generator=order).numpy()
         n_held_out = max(1, len(shuffled) // 20)
@@ -176,10 +198,13 @@ class StartTask:
     @property
     def _ways(self) -> tuple[tuple[int, NDArray[np.uint8], NDArray[np.uint8]], ...]:
         """Which generator makes what of what: there, and back where the system asks for it."""
-        pairs = self.pairs
-        there = ((0, pairs.without, pairs.usual), (1, pairs.drawn, pairs.without))
-        back = ((0, pairs.usual, pairs.without), (1, pairs.without, pairs.usual))
-        return (*there, *back) if self._returns else there
+        pairs, system = self.pairs, self._system
+        ways = [(0, pairs.without, pairs.usual), (1, pairs.drawn, pairs.faint)]
+        if system.cyclic:
+            ways.append((0, pairs.faint, pairs.drawn))
+        if system.stable == "same generator":
+            ways += [(0, pairs.usual, pairs.without), (1, pairs.faint, pairs.drawn)]
+        return tuple(ways)
 
     def _loss(self, network: nn.Module, parts: list[NDArray[np.int64]]) -> Tensor:
         """Mean of the ways there, plus that of the ways back by what is learnt of those there.
@@ -191,7 +216,7 @@ class StartTask:
             self._error(network, way, rows) for way, rows in zip(self._ways, parts, strict=True)
         ]
         there = torch.stack(errors[:2]).mean()
-        if not self._returns:
+        if len(errors) == 2:
             return there
         learnt = (1 - there.detach()).clamp(0, 1)
         return there + learnt * torch.stack(errors[2:]).mean()

@@ -49,6 +49,9 @@ def drawn(gain: float = 0.3, n: int = 60) -> DrawnPairs:
 def test_drawn_pairs_differ_by_the_finding_alone_and_the_usual_one_is_always_the_same() -> None:
     pairs = drawn()
     assert len(pairs.contrasts) > 20
+    faint = (pairs.faint.astype(int) - pairs.without)[:, SIDE // 2, SIDE // 2]
+    whole = (pairs.drawn.astype(int) - pairs.without)[:, SIDE // 2, SIDE // 2]
+    np.testing.assert_allclose(faint, 0.15 * whole, atol=1)
     outside = np.ones((SIDE, SIDE), bool)
     outside[MIDDLE, MIDDLE] = False
     assert (pairs.usual[:, outside] == pairs.without[:, outside]).all()
