@@ -171,8 +171,8 @@ def setting_lines(subject: Subject) -> list[str]:
 def to_markdown(subject: Subject, tables: TranslationTables, created: str) -> str:
     """All tables as a page of Markdown."""
     lines = [f"# {TITLE}", "", *setting_lines(subject), f"Made {created}.", ""]
-    if _simulated(subject):
-        lines += ["The films are simulated: these figures say nothing about patients.", ""]
+    if caution := _caution(subject):
+        lines += [caution, ""]
     for name, table in tables.named().items():
         lines += [f"## {name.capitalize()}", "", EXPLAINED[name], ""]
         cells = shown(table)
@@ -204,12 +204,8 @@ def _page(
         + _html(table)
         for name, table in tables.named().items()
     )
-    simulated = (
-        '<p class="simulated">The films are simulated: these figures say nothing about '
-        "patients.</p>"
-        if _simulated(subject)
-        else ""
-    )
+    caution = _caution(subject)
+    simulated = f'<p class="simulated">{escape(caution)}</p>' if caution else ""
     said = "".join(f'<p class="note">{escape(each)}</p>' for each in setting_lines(subject))
     notes = "".join(f"<li>{escape(note)}</li>" for note in tables.notes)
     return f"""<!doctype html>
@@ -266,8 +262,11 @@ def _html(table: pd.DataFrame) -> str:
     return f"<details><summary>{len(table)} lines</summary>{body}</details>"
 
 
-def _simulated(subject: Subject) -> bool:
-    return isinstance(subject.images, Films) and subject.images.simulated
+def _caution(subject: Subject) -> str:
+    """Say that findings are simulated, where they are."""
+    if not isinstance(subject.images, Films) or not subject.images.simulated:
+        return ""
+    return f"These are {subject.images.kind}: the figures say nothing about patients."
 
 
 def _cell(value: object, name: str) -> str:

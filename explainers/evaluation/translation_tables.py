@@ -35,8 +35,7 @@ def differences(subject: Subject) -> str:
     if not isinstance(images, Films):
         what = f"images of {images.size} px that are no films"
     else:
-        kind = "simulated films" if images.simulated else "films"
-        what = f"{kind} of {images.size} px"
+        what = f"{images.kind} of {images.size} px"
     return (
         "The paper's figures are those of one task, pneumonia against normal on real films, with a "
         "ResNet50 and a pair of generators of its own, timed on a V100 GPU. Ours are of "

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.manifest import CaseSet
+from data.planted.film_files import PLANTER
 from data.raster import read_image, read_mask, resize
 from data.reference import Reference, ReferenceSet
 from data.scratch import scratch_folder
@@ -68,6 +69,14 @@ class Films:
     digest: str
     sources: tuple[str, ...]
     simulated: bool
+
+    @property
+    def kind(self) -> str:
+        """What the films are, in words: ``"simulated films"``, or real ones with or without."""
+        if not self.simulated:
+            return "films"
+        planted = bool(self.sources) and all(each.startswith(PLANTER) for each in self.sources)
+        return "real films with simulated findings" if planted else "simulated films"
 
     @property
     def size(self) -> int:

@@ -116,15 +116,15 @@ def draw_pairs(
             any_z2 = drawn_classes(others, network.block_size, dice)
             usual_z2, no_z2 = any_z2.clone(), any_z2.clone()
             usual_z2[:, finding], no_z2[:, finding] = block, 0
-            none, usual, drawn = (
+            none, the_usual, any_one = (
                 network.decode(z1, z2).clamp(0, 1) for z2 in (no_z2, usual_z2, any_z2)
             )
             contrasts = torch.full((len(z1),), number)
-            moved = (none + _moved(drawn - none, dice)).clamp(0, 1)
+            moved = (none + _moved(any_one - none, dice)).clamp(0, 1)
             chosen = torch.rand(len(z1), generator=dice) < 0.5
             chosen &= judge.margins(moved, contrasts) >= 0
-            drawn = torch.where(chosen[:, None, None, None], moved, drawn)
-            four = (none, usual, drawn, none + _REMNANT * (drawn - none))
+            any_one = torch.where(chosen[:, None, None, None], moved, any_one)
+            four = (none, the_usual, any_one, none + _REMNANT * (any_one - none))
             seen = torch.stack([judge.margins(images, contrasts) >= 0 for images in four])
             good = (~seen[0] & seen[1] & seen[2] & ~seen[3]).numpy()
             kept.append([_grey(images)[good] for images in four])

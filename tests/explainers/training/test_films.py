@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_cache(
     with pytest.raises(ExplainerError, match=r"cannot be written \(No space left.*MB"):
         open_films(case_set, SIDE, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_films_say_what_is_simulated(films: Films) -> None:
+    assert films.kind == "simulated films"
+    assert replace(films, simulated=False).kind == "films"
+    source = "planted/1: simulated findings in real films of a hospital"
+    assert replace(films, sources=(source,)).kind == "real films with simulated findings"
