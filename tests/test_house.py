@@ -101,3 +101,14 @@ def test_no_file_of_the_project_is_too_large_for_the_repository():
     sizes = {name: (ROOT / name).stat().st_size for name in listed if (ROOT / name).is_file()}
     assert {name: size for name, size in sizes.items() if size > 16e6} == {}
     assert sum(sizes.values()) < 120e6
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "study" / "protocols").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_every_shipped_protocol_is_valid_with_the_methods_there_are(path: Path) -> None:
+    from explainers.registry import names
+    from study.protocol import load_protocol
+
+    protocol = load_protocol(path, known_methods=names())
+    assert protocol.study.id == path.stem

@@ -34,7 +34,7 @@ from pages.exploring.view import DIFFERENCE, RECONSTRUCTION
 from pages.parts.context import Visit
 
 NONE: Final = "none"
-_WIDTHS: Final = (1.25, 1.45, 1.7, 1.65, 2.3, 1, 0.95, 0.85, 1.1)
+_WIDTHS: Final = (1.25, 1.45, 1.7, 1.65, 2.1, 1, 1.15, 0.85, 1.1)
 
 
 @dataclass(frozen=True)
