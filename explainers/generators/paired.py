@@ -281,6 +281,25 @@ class PairedGenerators(nn.Module):
         assert isinstance(found, Translator)
         return found
 
+    @torch.no_grad()
+    def take_over(self, other: PairedGenerators) -> None:
+        """Take over the generators of another pair of the same sizes and contrasts.
+
+        Raises
+        ------
+        ExplainerError
+            If they differ.
+        """
+        if (self.shape, self.contrasts) != (other.shape, other.contrasts) or len(
+            self.generators
+        ) != len(other.generators):
+            raise ExplainerError(
+                f"The pair to begin with is a {other.system.title} of {other.shape} for "
+                f"{', '.join(each.name for each in other.contrasts)}; expected {self.shape} for "
+                f"{', '.join(each.name for each in self.contrasts)}."
+            )
+        self.generators.load_state_dict(other.generators.state_dict())
+
     def adversarial(self, images: Tensor, contrasts: Tensor, side: int) -> Tensor:
         """a = g_c(x), (N, 1, S, S) in [0, 1]."""
         return self.generator(side)(images, contrasts)[:, -1:]

@@ -103,7 +103,7 @@ class PairedTask:
             self.pair = PairedGenerators(system, shape, judge.contrasts, digest)
             self.discriminators = nn.ModuleList(PairDiscriminator(shape) for _ in range(2))
         if begin_with is not None:
-            _begin(self.pair, begin_with)
+            self.pair.take_over(begin_with)
         self.average = copy.deepcopy(self.pair).requires_grad_(False).eval()
         for network in (self.pair, self.discriminators, self.average):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -270,20 +270,6 @@ class PairedTask:
             "cpu", torch.bfloat16, enabled=self.settings.half_precision
         )
         return half
-
-
-@torch.no_grad()
-def _begin(pair: PairedGenerators, other: PairedGenerators) -> None:
-    """Take over the generators of another pair of the same sizes and contrasts."""
-    if (pair.shape, pair.contrasts) != (other.shape, other.contrasts) or len(
-        pair.generators
-    ) != len(other.generators):
-        raise ExplainerError(
-            f"The pair to begin with is a {other.system.title} of {other.shape} for "
-            f"{', '.join(each.name for each in other.contrasts)}; expected {pair.shape} for "
-            f"{', '.join(each.name for each in pair.contrasts)}."
-        )
-    pair.generators.load_state_dict(other.generators.state_dict())
 
 
 def reconstruction(one: Tensor, other: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ from torch.nn import functional
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.generators.paired import Contrast, PairedGenerators, PairedShape
 from explainers.generators.structure_class import StructureClass, drawn_classes
-from explainers.training.contrasts import Judge
+from explainers.training.contrasts import Judge, Pools
+from explainers.training.images import ImageSource
 from explainers.training.loop import (
     LoopSettings,
     StepReport,
@@ -56,8 +57,10 @@ class DrawnPairs:
 
     Parameters
     ----------
-    without, usual, drawn, faint
-        (N, S, S) uint8, in the same order.
+    without, usual
+        (N, S, S) uint8: the same chests.
+    drawn, faint
+        (N, S, S) uint8: the same chests; those of ``without``, or others.
     contrasts
         (N,): of which finding.
     """
@@ -138,6 +141,66 @@ def draw_pairs(
             on_progress(number + 1, len(judge.contrasts))
     without, usual, drawn, faint = (np.concatenate([part[n] for part in kept]) for n in range(4))
     return DrawnPairs(without, usual, drawn, faint, np.array(numbers))
+
+
+@torch.no_grad()
+def imitated_pairs(
+    pair: PairedGenerators,
+    judge: Judge,
+    films: ImageSource,
+    pools: Pools,
+    n_films: int,
+    *,
+    seed: int,
+    on_progress: OnProgress | None = None,
+) -> DrawnPairs:
+    """What a trained pair makes of films; those that the classifier sees turned are kept.
+
+    Parameters
+    ----------
+    pair
+        Generators of the judge's contrasts.
+    judge, films, pools
+        The classifier, films, and which of them have which finding.
+    n_films
+        Films per contrast and side.
+    seed, on_progress
+        As for :func:`draw_pairs`.
+
+    Raises
+    ------
+    ExplainerError
+        If the classifier sees none of the films of a contrast turned.
+    """
+    kept: list[list[NDArray[np.uint8]]] = []
+    numbers: list[int] = []
+    for number, contrast in enumerate(judge.contrasts):
+        dice, before = seeded(seed, "films", number), len(numbers)
+        for start in range(0, n_films, _BATCH):
+            contrasts = torch.full((min(_BATCH, n_films - start),), number)
+            without, drawn = (
+                films.image_batch(pools.draw(contrasts, side, dice)) for side in (0, 1)
+            )
+            usual, gone = (
+                pair.adversarial(images, contrasts, side).float()
+                for side, images in enumerate((without, drawn))
+            )
+            faint = gone + _REMNANT * (drawn - gone)
+            good = judge.margins(usual, contrasts) >= 0
+            good &= judge.margins(faint, contrasts) < 0
+            kept.append([_grey(each)[good.numpy()] for each in (without, usual, drawn, faint)])
+            numbers += [number] * int(good.sum())
+        if len(numbers) == before:
+            raise ExplainerError(
+                f"{pair.system.title} turns {contrast.name} on none of {n_films} films; train it "
+                "longer, with this classifier."
+            )
+        if on_progress is not None:
+            on_progress(number + 1, len(judge.contrasts))
+    without_, usual_, drawn_, faint_ = (
+        np.concatenate([part[n] for part in kept]) for n in range(4)
+    )
+    return DrawnPairs(without_, usual_, drawn_, faint_, np.array(numbers))
 
 
 def _moved(changes: Tensor, dice: torch.Generator) -> Tensor:
@@ -251,6 +314,7 @@ def train_paired_start(
     *,
     shape: PairedShape,
     clock: Callable[[], float],
+    begin_with: PairedGenerators | None = None,
     fresh: bool = False,
     on_step: Callable[[StepReport], None] | None = None,
     cancelled: Cancelled | None = None,
@@ -267,15 +331,19 @@ def train_paired_start(
         See :func:`explainers.training.loop.train`.
     shape
         Sizes.
+    begin_with
+        A pair of the same sizes and contrasts whose generators are taken over.
 
     Raises
     ------
     ExplainerError
-        As the loop.
+        As the loop, or if the pair to begin with does not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeded(settings.seed, "weights").initial_seed())
         pair = PairedGenerators(system, shape, contrasts, classifier_digest)
+    if begin_with is not None:
+        pair.take_over(begin_with)
     task = StartTask(pair, pairs, seed=settings.seed)
     run = train(
         task,
@@ -288,6 +356,7 @@ def train_paired_start(
             contrasts=[asdict(each) for each in contrasts],
             classifier=classifier_digest,
             pairs=len(pairs.contrasts),
+            begin_with="" if begin_with is None else begin_with.weights_digest,
             seed=settings.seed,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,

@@ -9,11 +9,16 @@ from torch import Tensor
 
 from explainers.base import ExplainerError
 from explainers.generators.paired import Contrast, PairedGenerators, PairedShape
-from explainers.training.contrasts import Judge
+from explainers.training.contrasts import Judge, pools_of
 from explainers.training.jitter import jittered
 from explainers.training.loop import LoopSettings
 from explainers.training.paired import train_paired
-from explainers.training.paired_start import DrawnPairs, draw_pairs, train_paired_start
+from explainers.training.paired_start import (
+    DrawnPairs,
+    draw_pairs,
+    imitated_pairs,
+    train_paired_start,
+)
 from explainers.training.paired_weights import read_weights
 from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
 
@@ -99,6 +104,54 @@ def test_a_started_pair_adds_and_removes_and_a_training_begins_there(tmp_path) -
             "cyce", squares(), SquareSeer(), CONTRASTS, one_step, tmp_path / "no",
             begin_with=other, **more,
         )  # fmt: skip
+
+
+class Shaded(PairedGenerators):
+    """A trained pair: it brightens or darkens the middle."""
+
+    def __init__(self) -> None:
+        super().__init__("cyce", SHAPE, CONTRASTS)
+
+    def adversarial(self, images: Tensor, contrasts: Tensor, side: int) -> Tensor:
+        made = images.clone()
+        made[:, :, MIDDLE, MIDDLE] = 0.3 if side else 0.9
+        return made
+
+
+def test_a_trained_pair_is_imitated_on_films_but_for_a_faint_rest(tmp_path) -> None:
+    source, judge = squares(), Judge(SquareSeer(), CONTRASTS)
+    pools = pools_of(judge, source, source.rows("train"))
+    pairs = imitated_pairs(Shaded(), judge, source, pools, 24, seed=3)
+    assert len(pairs.contrasts) == 24
+    known = {image.tobytes() for image in source.images}
+    for whole in (pairs.without, pairs.drawn):
+        assert all(image.tobytes() in known for image in whole)
+    middle = (slice(None), SIDE // 2, SIDE // 2)
+    assert (np.abs(pairs.usual[middle] - 0.9 * 255) <= 1).all()
+    rest = 0.3 * 255 + 0.15 * (pairs.drawn[middle].astype(float) - 0.3 * 255)
+    np.testing.assert_allclose(pairs.faint[middle], rest, atol=1)
+    assert (pairs.faint[:, 0] == pairs.drawn[:, 0]).all()
+
+    settings = LoopSettings(epochs=1, batch_size=8, learning_rate=1e-9, half_precision=False)
+    trained = PairedGenerators("cyce", SHAPE, CONTRASTS)
+    clock = iter(range(10**6)).__next__
+    begun, _ = train_paired_start(
+        "syce", pairs, CONTRASTS, "seer", settings, tmp_path, shape=SHAPE, clock=clock,
+        begin_with=trained,
+    )  # fmt: skip
+    assert begun.system.name == "syce"
+    for ours, theirs in zip(
+        begun.generators.parameters(), trained.generators.parameters(), strict=True
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_pair_that_turns_no_film_is_not_imitated() -> None:
+    source, judge = squares(), Judge(SquareSeer(), CONTRASTS)
+    pools = pools_of(judge, source, source.rows("train"))
+    idle = PairedGenerators("cyce", SHAPE, CONTRASTS)  # returns its input
+    with pytest.raises(ExplainerError, match="CyCE turns Square on none of 8 films"):
+        imitated_pairs(idle, judge, source, pools, 8, seed=3)
 
 
 def test_jitter_moves_all_images_alike_and_lets_gradients_through() -> None:
