@@ -76,7 +76,7 @@ def draw_sheet(
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     for column, cell in enumerate(cells):
         left = _GAP_PX + column * (CELL_PX + _GAP_PX)
-        pen.text((left, 3), cell.title, fill=(200, 200, 200), font=font)
+        pen.text((left, 3), fitting(cell.title, font), fill=(200, 200, 200), font=font)
     for number, (caption, cells) in enumerate(rows):
         top = _HEADER_PX + number * pitch
         pen.text((_GAP_PX, top + 2), caption, fill=(255, 220, 150), font=font)
@@ -156,9 +156,17 @@ def _grid(cells: Sequence[Cell], columns: int) -> Image.Image:
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         left, top = _GAP_PX + column * pitch_x, row * pitch_y
-        pen.text((left, top + 2), cell.title, fill=(200, 200, 200), font=font)
+        pen.text((left, top + 2), fitting(cell.title, font), fill=(200, 200, 200), font=font)
         sheet.paste(Image.fromarray(cell.picture), (left, top + _CAPTION_PX))
     return sheet
+
+
+def fitting(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return the title, or as much of it with an ellipsis as fits above its picture."""
+    shown = title
+    while font.getlength(shown) > CELL_PX and len(shown) > 2:
+        shown = shown[:-2].rstrip() + "…"
+    return shown
 
 
 def _outlined(film: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
