@@ -259,7 +259,7 @@ def pools_of(
             raise ExplainerError(
                 f"The classifier says the same of all {int(chosen.sum())} images that the contrast "
                 f"{contrast.name!r} is about: {len(pair[0])} on side 0, {len(pair[1])} on side 1. "
-                "A pair of generators needs images of both; use other images or another classifier."
+                "Images of both are needed; use other images or another classifier."
             )
         sides.append(pair)
     return Pools(tuple(sides))

@@ -16,7 +16,7 @@ from explainers.base import Cancelled, ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.generators.paired import Contrast
 from explainers.generators.vae import VAE, VAEShape
-from explainers.training.contrasts import Judge
+from explainers.training.contrasts import Judge, pools_of
 from explainers.training.images import ImageSource
 from explainers.training.loop import (
     LoopSettings,
@@ -132,19 +132,21 @@ def train_vae(
     Raises
     ------
     ExplainerError
-        If sizes differ, the training was stopped or diverged, or the disk refuses.
+        If sizes differ, the classifier says the same of all images, the training was stopped or
+        diverged, or the disk refuses.
     """
     if images.size != shape.size or shape.n_outputs != len(contrasts):
         raise ExplainerError(
             f"Images of {images.size} pixels and {len(contrasts)} contrasts for a VAE of "
             f"{shape.size} pixels and {shape.n_outputs} outputs; give the same numbers."
         )
-    weights = weights or VAEWeights()
+    weights, judge = weights or VAEWeights(), Judge(classifier, contrasts)
+    pools_of(judge, images, images.rows("train"), folder)  # a class head needs images of both sides
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeded(settings.seed, "weights").initial_seed())
         vae = VAE(shape)
     run = train(
-        VAETask(vae, images, Judge(classifier, contrasts), weights),
+        VAETask(vae, images, judge, weights),
         settings,
         folder,
         fingerprint=fingerprint_of(

@@ -115,6 +115,8 @@ def test_a_search_that_missed_its_goal_is_said_and_large_moves_by_reconstruction
     said = numbers_html(missed, rows_of(film(), missed, None), None)
     assert "did not reach its goal" in said and "did not rise" in said
     assert "reconstruction alone moves the prediction by -0.19" in said
+    pair = replace(missed, method="syce")
+    assert "stable image alone moves the prediction by -0.19" in numbers_html(pair, [], None)
     reached = explained(moving())
     assert "did not reach" not in numbers_html(reached, [], None)
     assert "(flipped)" in numbers_html(reached, [], None)

@@ -7,12 +7,14 @@ import pytest
 from explainers.base import ExplainerError
 from explainers.generators.mgen import MaskShape
 from explainers.generators.paired import Contrast, PairedShape
+from explainers.generators.vae import VAEShape
 from explainers.training.divergence import TrainingDiverged
 from explainers.training.loop import LoopSettings, TrainingInterrupted
 from explainers.training.mgen import read_mask_weights, train_mgen
 from explainers.training.paired import PairedSettings, train_paired
 from explainers.training.paired_weights import read_weights
 from explainers.training.state import STATE_FILE
+from explainers.training.vae import train_vae
 from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
 
 SQUARE = Contrast(FINDING, 0)
@@ -38,7 +40,14 @@ def masked(folder, contrast=SQUARE, size=SIDE, classifier=None):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("train", [trained, masked])
+def embedded(folder, contrast=SQUARE):
+    return train_vae(
+        squares(), SquareSeer(), (contrast,), SETTINGS, folder,
+        shape=VAEShape(SIDE, (4, 8), 4, 1), clock=iter(range(10**6)).__next__,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("train", [trained, masked, embedded])
 def test_a_classifier_that_puts_every_image_in_one_class_is_refused_before_training(
     train, tmp_path
 ):
