@@ -31,7 +31,9 @@ from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
 
 SHAPE = PairedShape(SIDE, (8, 16), 1)
 CONTRASTS = (Contrast(FINDING, 0),)
-WEIGHTS = replace(read_weights("films", "syce"), adversarial=0.5)
+WEIGHTS = PairedWeights(
+    symmetry=10, cycle=2, adversarial=0.5, stable_class=0.02, cycle_class=0.01, gan=0.1
+)
 SETTINGS = LoopSettings(epochs=3, batch_size=8, learning_rate=3e-3, half_precision=False)
 
 
