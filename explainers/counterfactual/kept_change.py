@@ -12,6 +12,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+WIDER: Final = 1.5
+WIDENINGS: Final = 2
+"""Times as large a share is kept where one does not suffice, and at most so many times: more would
+be more than the finding, over a whole film."""
+
 _BLUR: Final = 1 / 64  # standard deviation as a share of the image's side
 _TINY: Final = 1e-9
 

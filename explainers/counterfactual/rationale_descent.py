@@ -17,7 +17,7 @@ from torch import Tensor
 from explainers.base import Cancelled, ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.counterfactual.decoding import unchecked_gradient
-from explainers.counterfactual.kept_change import kept_change
+from explainers.counterfactual.kept_change import WIDENINGS, WIDER, kept_change
 from explainers.counterfactual.rationale_notes import SAME, Ending
 from explainers.differentiation import stop_if, to_input_range
 from explainers.generators.base import Autoencoder
@@ -25,10 +25,8 @@ from explainers.generators.base import Autoencoder
 _BETA1: Final = 0.9
 _BETA2: Final = 0.999
 _WIDEN_AFTER: Final = 60
-_WIDER: Final = 1.5
-_WIDENINGS: Final = 2
-"""After so many steps so many times as large a share of the change is kept, and so often; then the
-search ends as soon as the whole change has what is wanted. More would be more than the finding."""
+"""Steps after which a larger share of the change is kept; after the last widening the search ends
+as soon as the whole change has what is wanted."""
 
 _TINY: Final = 1e-5
 """Larger than Adam's usual 1e-8: latents that the prediction does not depend on have gradients of
@@ -243,7 +241,7 @@ def descend(
     for k in range(how.cap + 1):
         stop_if(cancelled)
         stage = k // _WIDEN_AFTER
-        keeps[running] = min(how.keep * _WIDER ** min(stage, _WIDENINGS), 1)
+        keeps[running] = min(how.keep * WIDER ** min(stage, WIDENINGS), 1)
         met, broken, gradient = _look(
             scoring,
             latents[running],
@@ -251,7 +249,7 @@ def descend(
             wishes.of(running),
             how,
             keeps[running],
-            stage > _WIDENINGS,
+            stage > WIDENINGS,
             0 if k else SAME,
         )
         for case in running[met].tolist():

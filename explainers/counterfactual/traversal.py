@@ -26,7 +26,7 @@ from explainers.counterfactual.inversion import (
     fitting_targets,
     invert,
 )
-from explainers.counterfactual.kept_change import kept_change
+from explainers.counterfactual.kept_change import WIDENINGS, WIDER, kept_change
 from explainers.counterfactual.wanted import REACHED_WITHIN, check_targets
 from explainers.differentiation import checked_targets, left_as_found, predict, stop_if
 from explainers.generators.structure_class import StructureClass
@@ -34,8 +34,6 @@ from explainers.record import Counterfactual, Goal
 
 _DRAWS = 8  # class latents tried where a finding is added
 _FRAMES_AT_ONCE = 32
-_WIDER = 1.5  # times as large a share of the change, where one does not suffice,
-_WIDENINGS = 2  # and at most so many times: more would be more than the finding over a whole film
 _FALL = 1e-3  # of the probability between two frames, below which the way still counts as rising
 
 
@@ -243,11 +241,11 @@ class StructureClassTraversal:
         obtained = done(frames)
         if share >= 1:
             return frames, 1.0
-        for tries_left in reversed(range(_WIDENINGS + 1)):
+        for tries_left in reversed(range(WIDENINGS + 1)):
             shown = reference + kept_change(change, torch.full((len(frames),), share))
             if not tries_left or not obtained or done(shown):
                 break
-            share = min(share * _WIDER, 1.0)
+            share = min(share * WIDER, 1.0)
         return shown, share
 
     def _lambdas(self, adds: bool) -> tuple[NDArray[np.float64], int]:

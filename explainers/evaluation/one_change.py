@@ -9,6 +9,7 @@ pair itself, the pair draws a pattern and no finding.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.evaluation.translators import Method, Translated
 from explainers.generators.paired import Contrast, PairedGenerators
-from explainers.training.contrasts import Judge, on_side
+from explainers.training.contrasts import Judge, logits_of, on_side
 from explainers.training.films import Split
 from explainers.training.images import ImageSource
 from explainers.training.loop import batches
@@ -60,15 +61,11 @@ def mean_changes(
     """
     judge, rows = Judge(classifier, contrasts), images.rows(split)
     found: dict[tuple[str, int], Tensor] = {}
+    logits = logits_of(classifier, images, rows)
     with torch.no_grad():
-        logits = [
-            classifier.logits(images.image_batch(part)).float() for part in batches(rows, _BATCH)
-        ]
         for number, contrast in enumerate(contrasts):
             for side in (0, 1):
-                here = rows[:0]
-                if logits:
-                    here = rows[on_side(judge, torch.cat(logits), number, side)][:limit]
+                here = rows[on_side(judge, logits, number, side)][:limit]
                 if not len(here):
                     raise ExplainerError(
                         f"No image of the {split} split is on side {side} of {contrast.name!r}; "
@@ -95,22 +92,23 @@ def one_change_method(
 ) -> Method:
     """The row of a pair's mean change; its map is the same for every image.
 
+    The changes are measured with the first image that is translated, not for what was measured
+    before. The row's ``translate`` raises an ExplainerError if a side has no image.
+
     Parameters
     ----------
     label
         Of the pair's own row.
     pair, classifier, images, contrasts, split
         As for :func:`mean_changes`.
-
-    Raises
-    ------
-    ExplainerError
-        If a side has no image.
     """
-    changes = mean_changes(pair, classifier, images, contrasts, split=split)
+
+    @functools.cache
+    def changes() -> Changes:
+        return mean_changes(pair, classifier, images, contrasts, split=split)
 
     def translate(x: Tensor, contrast: Contrast, side: int) -> Translated:
-        change = changes[contrast.name, side]
+        change = changes()[contrast.name, side]
         maps = np.repeat(change.abs().numpy(), len(x), axis=0)
         return Translated((x + change).clamp(0, 1), x, maps)
 

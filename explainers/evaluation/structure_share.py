@@ -114,16 +114,20 @@ def structure_table(
     ]
     total = sum(len(subject.rows_of(*job)) for job in jobs)
     lines, done = [], 0
+    read: dict[bytes, NDArray[np.bool_]] = {}  # masks by rows: most methods have the same ones
     for method, number, side in jobs:
         rows = subject.rows_of(method, number, side)
-        masks = structure_masks(cases, subject.images, rows, structure)
-        known = rows[masks.any(axis=(1, 2))]
+        if rows.tobytes() not in read:
+            masks = structure_masks(cases, subject.images, rows, structure)
+            read[rows.tobytes()] = masks
+        masks = read[rows.tobytes()]
+        has_mask = masks.any(axis=(1, 2))
+        known, inside = rows[has_mask], masks[has_mask]
         if len(known) < LEAST:
             raise ExplainerError(
                 f"{cases} has masks of {structure!r} (mask:{structure} in reference.csv) on "
                 f"{len(known)} of {len(rows)} images; the table needs {LEAST} each way."
             )
-        inside = masks[masks.any(axis=(1, 2))]
         measured = _measured(subject, method, number, side, known, inside, cancelled)
         if measured is not None and not np.isnan(measured[:, 0]).all():
             lines.append(_line(subject, method, number, side, known, inside, measured))

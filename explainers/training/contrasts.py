@@ -245,7 +245,7 @@ def pools_of(
     ExplainerError
         If a side of a contrast stays empty.
     """
-    logits = torch.from_numpy(_logits(judge.classifier, images, rows, kept))
+    logits = logits_of(judge.classifier, images, rows, kept)
     margins = judge.all_margins(logits).numpy()
     named = logits.argmax(dim=1).numpy()
     sides = []
@@ -265,22 +265,33 @@ def pools_of(
     return Pools(tuple(sides))
 
 
-def _logits(
-    classifier: Classifier, images: ImageSource, rows: NDArray[np.int64], kept: Path | None
-) -> NDArray[np.float32]:
+def logits_of(
+    classifier: Classifier,
+    images: ImageSource,
+    rows: NDArray[np.int64],
+    kept: Path | None = None,
+) -> Tensor:
+    """Logits (N, F) of images, float32; (0, F) of none.
+
+    Parameters
+    ----------
+    classifier, images, rows
+        Whose, and of which images.
+    kept
+        Folder where they are kept; ``None`` keeps nothing.
+    """
     key = hashlib.sha256(rows.tobytes())
     key.update(f"{images.digest}:{classifier.weights_digest}:{images.size}".encode())
     path = None if kept is None else kept / f"logits-{key.hexdigest()[:24]}.npy"
     if path is not None and path.is_file():
-        found: NDArray[np.float32] = np.load(path)
-        return found
+        return torch.from_numpy(np.load(path))
     with torch.no_grad():
         parts = [
             classifier.logits(images.image_batch(part)).float() for part in batches(rows, _BATCH)
         ]
-    found = torch.cat(parts).numpy()
+    found = torch.cat([torch.zeros(0, len(classifier.findings)), *parts])
     if path is not None and classifier.weights_digest:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as fresh, fresh.open("wb") as file:
-            np.save(file, found)
+            np.save(file, found.numpy())
     return found

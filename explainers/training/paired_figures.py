@@ -12,7 +12,7 @@ from torch import Tensor
 from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.generators.paired import PairedGenerators
-from explainers.training.contrasts import Judge, check_oracle, on_side
+from explainers.training.contrasts import Judge, check_oracle, logits_of, on_side
 from explainers.training.films import Split
 from explainers.training.images import ImageSource
 from explainers.training.loop import batches
@@ -164,10 +164,7 @@ def evaluate_paired(
         )
     judge = Judge(classifier, pair.contrasts)
     other = check_oracle(classifier, oracle, pair.contrasts)
-    with torch.no_grad():
-        logits = torch.cat(
-            [classifier.logits(images.image_batch(part)).float() for part in batches(rows, _BATCH)]
-        )
+    logits = logits_of(classifier, images, rows)
     found = []
     for number, contrast in enumerate(pair.contrasts):
         for side in (0, 1):

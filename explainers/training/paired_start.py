@@ -17,9 +17,10 @@ themselves (Chu et al. 2017, arXiv:1712.02950), but not soon.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -40,6 +41,9 @@ from explainers.training.loop import (
     seeded,
     train,
 )
+
+_Four: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Images (N, 1, S, S) as in :class:`DrawnPairs`: without, usual, drawn, faint."""
 
 _N_BLOCKS = 24
 _N_TRIED = 16
@@ -104,14 +108,12 @@ def draw_pairs(
     ExplainerError
         If the classifier sees a finding turned on no structure.
     """
-    kept: list[list[NDArray[np.uint8]]] = []
-    numbers: list[int] = []
-    for number, contrast in enumerate(judge.contrasts):
-        finding = network.target(judge.classifier.findings[contrast.positive])
+
+    def of_contrast(number: int) -> Iterator[_Four]:
+        finding = network.target(judge.classifier.findings[judge.contrasts[number].positive])
         dice = seeded(seed, "pairs", number)
         block = _usual_block(network, judge, number, finding, dice)
         rows = torch.randint(len(labels), (n_structures,), generator=dice).numpy()
-        before = len(numbers)
         for start in range(0, n_structures, _BATCH):
             others = torch.from_numpy(labels[rows[start : start + _BATCH]])
             z1 = torch.randn(len(others), network.structure_size, generator=dice)
@@ -127,20 +129,13 @@ def draw_pairs(
             chosen = torch.rand(len(z1), generator=dice) < 0.5
             chosen &= judge.margins(moved, contrasts) >= 0
             any_one = torch.where(chosen[:, None, None, None], moved, any_one)
-            four = (none, the_usual, any_one, none + _REMNANT * (any_one - none))
-            seen = torch.stack([judge.margins(images, contrasts) >= 0 for images in four])
-            good = (~seen[0] & seen[1] & seen[2] & ~seen[3]).numpy()
-            kept.append([_grey(images)[good] for images in four])
-            numbers += [number] * int(good.sum())
-        if len(numbers) == before:
-            raise ExplainerError(
-                f"The classifier sees {contrast.name} turned on none of {n_structures} drawn "
-                "chests; train the structure/class generator longer, with this classifier."
-            )
-        if on_progress is not None:
-            on_progress(number + 1, len(judge.contrasts))
-    without, usual, drawn, faint = (np.concatenate([part[n] for part in kept]) for n in range(4))
-    return DrawnPairs(without, usual, drawn, faint, np.array(numbers))
+            yield none, the_usual, any_one, none + _REMNANT * (any_one - none)
+
+    refused = (
+        f"The classifier sees {{}} turned on none of {n_structures} drawn chests; train the "
+        "structure/class generator longer, with this classifier."
+    )
+    return _turned(judge, of_contrast, refused, on_progress)
 
 
 @torch.no_grad()
@@ -170,12 +165,19 @@ def imitated_pairs(
     Raises
     ------
     ExplainerError
-        If the classifier sees none of the films of a contrast turned.
+        If the pair has another size or other contrasts, or the classifier sees none of the films
+        of a contrast turned.
     """
-    kept: list[list[NDArray[np.uint8]]] = []
-    numbers: list[int] = []
-    for number, contrast in enumerate(judge.contrasts):
-        dice, before = seeded(seed, "films", number), len(numbers)
+    if pair.contrasts != judge.contrasts or pair.shape.size != films.size:
+        raise ExplainerError(
+            f"The pair to imitate is one of {pair.shape.size} pixels for "
+            f"{', '.join(each.name for each in pair.contrasts)}; the films have {films.size} "
+            f"pixels, and {', '.join(each.name for each in judge.contrasts)} was asked for. Give "
+            "the same size and findings, in the same order."
+        )
+
+    def of_contrast(number: int) -> Iterator[_Four]:
+        dice = seeded(seed, "films", number)
         for start in range(0, n_films, _BATCH):
             contrasts = torch.full((min(_BATCH, n_films - start),), number)
             without, drawn = (
@@ -185,22 +187,38 @@ def imitated_pairs(
                 pair.adversarial(images, contrasts, side).float()
                 for side, images in enumerate((without, drawn))
             )
-            faint = gone + _REMNANT * (drawn - gone)
-            good = judge.margins(usual, contrasts) >= 0
-            good &= judge.margins(faint, contrasts) < 0
-            kept.append([_grey(each)[good.numpy()] for each in (without, usual, drawn, faint)])
+            yield without, usual, drawn, gone + _REMNANT * (drawn - gone)
+
+    refused = (
+        f"{pair.system.title} turns {{}} on none of {n_films} films; train it longer, with this "
+        "classifier."
+    )
+    return _turned(judge, of_contrast, refused, on_progress)
+
+
+def _turned(
+    judge: Judge,
+    of_contrast: Callable[[int], Iterator[_Four]],
+    refused: str,
+    on_progress: OnProgress | None,
+) -> DrawnPairs:
+    """Gather the images of every contrast whose finding the classifier sees come and go."""
+    kept: list[list[NDArray[np.uint8]]] = []
+    numbers: list[int] = []
+    for number, contrast in enumerate(judge.contrasts):
+        before = len(numbers)
+        for four in of_contrast(number):
+            contrasts = torch.full((len(four[0]),), number)
+            seen = torch.stack([judge.margins(images, contrasts) >= 0 for images in four])
+            good = (~seen[0] & seen[1] & seen[2] & ~seen[3]).numpy()
+            kept.append([_grey(images)[good] for images in four])
             numbers += [number] * int(good.sum())
         if len(numbers) == before:
-            raise ExplainerError(
-                f"{pair.system.title} turns {contrast.name} on none of {n_films} films; train it "
-                "longer, with this classifier."
-            )
+            raise ExplainerError(refused.format(contrast.name))
         if on_progress is not None:
             on_progress(number + 1, len(judge.contrasts))
-    without_, usual_, drawn_, faint_ = (
-        np.concatenate([part[n] for part in kept]) for n in range(4)
-    )
-    return DrawnPairs(without_, usual_, drawn_, faint_, np.array(numbers))
+    without, usual, drawn, faint = (np.concatenate([part[n] for part in kept]) for n in range(4))
+    return DrawnPairs(without, usual, drawn, faint, np.array(numbers))
 
 
 def _moved(changes: Tensor, dice: torch.Generator) -> Tensor:

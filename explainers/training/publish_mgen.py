@@ -11,7 +11,7 @@ import torch
 from explainers.base import ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.generators.mgen import KIND, MaskGenerator, load_mgen, save_mgen
-from explainers.training.contrasts import Judge, on_side
+from explainers.training.contrasts import Judge, logits_of, on_side
 from explainers.training.films import Split
 from explainers.training.images import ImageSource
 from explainers.training.loop import LoopSettings, TrainingRun, batches
@@ -144,9 +144,7 @@ def evaluate_mgen(
             "set with held-out patients."
         )
     judge = Judge(classifier, network.contrasts)
-    logits = torch.cat(
-        [classifier.logits(images.image_batch(part)).float() for part in batches(rows, _BATCH)]
-    )
+    logits = logits_of(classifier, images, rows)
     found = []
     for number, contrast in enumerate(network.contrasts):
         for side in (0, 1):

@@ -39,6 +39,23 @@ def test_a_pair_that_draws_one_pattern_is_no_better_than_its_mean_change():
     assert made.adversarial.max() <= 1 and torch.equal(made.stable, x)
 
 
+def test_the_mean_change_is_measured_once_and_only_where_it_is_asked_for():
+    class Counting(PatternPair):
+        n_passes = 0
+
+        def adversarial(self, images, contrasts, side):
+            self.n_passes += 1
+            return super().adversarial(images, contrasts, side)
+
+    pair, images = Counting(), squares()
+    method = one_change_method("SyCE", pair, SquareSeer(), images, CONTRASTS)
+    assert pair.n_passes == 0
+    x = images.image_batch(images.rows("train")[:4])
+    for _ in range(3):
+        method.translate(x, CONTRASTS[0], 0)
+    assert pair.n_passes == 2  # a batch of each side
+
+
 def test_a_split_without_images_of_a_side_is_refused():
     dark = squares()
     dark = replace(dark, images=np.minimum(dark.images, 90))

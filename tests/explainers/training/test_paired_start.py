@@ -154,6 +154,17 @@ def test_a_pair_that_turns_no_film_is_not_imitated() -> None:
         imitated_pairs(idle, judge, source, pools, 8, seed=3)
 
 
+def test_a_pair_of_other_contrasts_or_another_size_is_not_imitated() -> None:
+    source, judge = squares(), Judge(SquareSeer(), CONTRASTS)
+    pools = pools_of(judge, source, source.rows("train"))
+    other = PairedGenerators("cyce", SHAPE, (Contrast("Nothing", 1),))
+    with pytest.raises(ExplainerError, match=r"16 pixels for Nothing.*Square was asked for"):
+        imitated_pairs(other, judge, source, pools, 8, seed=3)
+    larger = PairedGenerators("cyce", PairedShape(2 * SIDE, (8, 16), 1), CONTRASTS)
+    with pytest.raises(ExplainerError, match=r"one of 32 pixels.*the films have 16 pixels"):
+        imitated_pairs(larger, judge, source, pools, 8, seed=3)
+
+
 def test_jitter_moves_all_images_alike_and_lets_gradients_through() -> None:
     images = torch.rand(2, 1, 9, 9, requires_grad=True)
     assert jittered(images, 0, 0.0, torch.Generator()) is images
