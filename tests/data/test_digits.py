@@ -45,19 +45,19 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         read_digits(folder, "train")
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (b"", "nothing"),
-        (b"PNG!", "no IDX file"),
-        (idx(np.arange(4), kind=13), "type 13"),
-        (bytes([0, 0, 8, 3, 0, 0]), "inside its header"),
-        (idx(np.arange(9))[:-1], "holds 8 values, its header states 9"),
-        (idx(np.arange(9)) + b"x", "holds 10 values, its header states 9"),
-        (gzip.compress(idx(np.arange(9)))[:-9], "cannot be read"),
-        (b"\x1f\x8bnonsense that is no gzip", "cannot be read"),
-    ],
-)
+DAMAGED = {
+    "empty": (b"", "nothing"),
+    "another kind": (b"PNG!", "no IDX file"),
+    "doubles": (idx(np.arange(4), kind=13), "type 13"),
+    "cut in its header": (bytes([0, 0, 8, 3, 0, 0]), "inside its header"),
+    "cut in its values": (idx(np.arange(9))[:-1], "holds 8 values, its header states 9"),
+    "too long": (idx(np.arange(9)) + b"x", "holds 10 values, its header states 9"),
+    "cut while packed": (gzip.compress(idx(np.arange(9)), mtime=0)[:-9], "cannot be read"),
+    "falsely packed": (b"\x1f\x8bnonsense that is no gzip", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_file_is_refused_in_a_sentence(
     tmp_path: Path, content: bytes, problem: str
 ) -> None:
