@@ -76,6 +76,11 @@ _FILM_PARAMETERS = (
     ParameterSpec("limit", "float", 0.9, "Share of the way to 0 or 1 asked for at most."),
 )
 
+_PAIRED_PARAMETERS = (
+    ParameterSpec("between", "int", 7, "Frames that fade between the two images."),
+    ParameterSpec("keep", "float", 0.1, "Share of the pixels whose change is shown; paper: 1."),
+)
+
 _SEARCH_PARAMETERS = (
     ParameterSpec("restarts", "int", 3, "Starts of the search per film."),
     ParameterSpec("iterations", "int", 120, "Steps of the search."),
@@ -299,7 +304,7 @@ _METHODS = (
         "explainers.counterfactual.paired:SyCE",
         "counterfactual",
         ("syce",),
-        (ParameterSpec("between", "int", 7, "Frames that fade between the two images."),),
+        _PAIRED_PARAMETERS,
     ),
     MethodSpec(
         "cyce",
@@ -307,7 +312,7 @@ _METHODS = (
         "explainers.counterfactual.paired:CyCE",
         "counterfactual",
         ("cyce",),
-        (ParameterSpec("between", "int", 7, "Frames that fade between the two images."),),
+        _PAIRED_PARAMETERS,
     ),
     MethodSpec("mgen", "MGen", "explainers.attribution.mgen:Mgen", "attribution", ("mgen",)),
     MethodSpec(

@@ -15,7 +15,7 @@ from pages.exploring.films import Film
 from pages.exploring.metrics import Truth, read_truth
 from pages.exploring.numbers import Row, numbers_html, rows_of
 from pages.exploring.progress import begin, results, show_progress
-from pages.exploring.request import PAIRED, axis_title, step_word
+from pages.exploring.request import PAIRED, axis_title, origin_word, step_word
 from pages.exploring.view import DIFFERENCE, legends, map_panels, show_pictures
 from pages.parts.chrome import bar, menu, style
 from pages.parts.context import enter, spoken
@@ -94,6 +94,7 @@ def _show_predictions(
                             row.residual,
                             axis=axis_title(row.method),
                             word=step_word(row.method),
+                            origin=origin_word(row.method),
                         ),
                         theme=None,
                         key=key,

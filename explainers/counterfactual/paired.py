@@ -19,6 +19,7 @@ from torch import Tensor
 from explainers.attribution.batches import check_at_least, check_batch_size
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
+from explainers.counterfactual.kept_change import kept_change, widened
 from explainers.differentiation import checked_targets, left_as_found, predict, stop_if
 from explainers.generators.paired import PairedGenerators
 from explainers.record import Counterfactual, Goal
@@ -39,6 +40,12 @@ class PairedExplainer(ABC):
         What is explained; it says on which side a film stands.
     between
         Frames that fade between the two images, at least 0.
+    keep
+        Share of the pixels, in (0, 1], that differ from the film: of the changes that the
+        generators draw, the strongest, by a soft threshold
+        (:func:`.kept_change.kept_change`). It grows by half, twice at most and then to 1, where
+        the adversarial image would lose its prediction (``kept_share`` of the measures says how
+        large it is). The paper: 1.
     batch_size
         Films per pass; no influence on the result.
 
@@ -50,6 +57,7 @@ class PairedExplainer(ABC):
 
     classifier: Classifier = field(repr=False)
     between: int = 7
+    keep: float = 0.1
     batch_size: int = field(default=32, repr=False)
 
     name: ClassVar[str]
@@ -62,6 +70,11 @@ class PairedExplainer(ABC):
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size)
         check_at_least(0, between=self.between)
+        if not 0 < self.keep <= 1:
+            raise ExplainerError(
+                f"The share of the pixels to keep is {self.keep}; expected one above 0 and at "
+                "most 1."
+            )
         if tuple(self.pair.input_size) != tuple(self.classifier.input_size):
             raise ExplainerError(
                 f"The generators take images of {self.pair.input_size} pixels, the classifier of "
@@ -145,7 +158,9 @@ class PairedExplainer(ABC):
                     stable[of_side] = self.pair.stable(x, a, k, side).float()
                     adversarial[of_side] = a.float()
         return [
-            self._film(stable[n, 0], adversarial[n, 0], int(present[n]), float(before[n]), goal, at)
+            self._film(
+                images[n], stable[n], adversarial[n], int(present[n]), float(before[n]), goal, at
+            )
             for n, (goal, at) in enumerate(zip(goals, targets.tolist(), strict=True))
         ]
 
@@ -161,6 +176,7 @@ class PairedExplainer(ABC):
 
     def _film(
         self,
+        image: Tensor,
         stable: Tensor,
         adversarial: Tensor,
         side: int,
@@ -169,13 +185,21 @@ class PairedExplainer(ABC):
         target: int,
     ) -> Counterfactual:
         """Put the two images, and the fade between them, in the order of the prediction."""
+        wanted = OPERATING_POINT if goal.target is None else goal.target
+        shares = torch.tensor((*widened(self.keep), 1.0))
+        stables, adversarials = (
+            (image + kept_change((drawn - image).expand(len(shares), -1, -1, -1), shares))[:, 0]
+            for drawn in (stable, adversarial)
+        )
+        turned = self._reached(self._predicted(adversarials, target), side, wanted)
+        chosen = int((turned == turned[-1]).argmax())  # all of the change is the last
+        stable, adversarial = stables[chosen], adversarials[chosen]
         ends = (stable, adversarial) if side == 0 else (adversarial, stable)
         share = torch.linspace(0, 1, self.between + 2)[:, None, None]
         frames = ((1 - share) * ends[0] + share * ends[1]).clamp(0, 1)
-        predicted = predict(self.classifier, frames[:, None])[1][:, target].cpu().numpy()
+        predicted = self._predicted(frames, target)
         f_stable, f_adversarial = (predicted[-1], predicted[0])[:: 1 if side else -1]
-        wanted = OPERATING_POINT if goal.target is None else goal.target
-        reached = f_adversarial < wanted if side else f_adversarial >= wanted
+        reached = bool(turned[chosen])
         steps = np.linspace(-1, 0, len(frames)) if side else np.linspace(0, 1, len(frames))
         return Counterfactual(
             frames=frames.cpu().numpy().astype(np.float32),
@@ -183,16 +207,29 @@ class PairedExplainer(ABC):
             origin=len(frames) - 1 if side else 0,
             probabilities=predicted.astype(np.float64),
             finding=goal.finding,
-            reached_low=bool(reached) or side == 0,
-            reached_high=bool(reached) or side == 1,
+            reached_low=reached or side == 0,
+            reached_high=reached or side == 1,
             probability_image=before,
-            note=self._note(bool(reached), side, before, float(f_stable), float(f_adversarial)),
+            note=self._note(reached, side, before, float(f_stable), float(f_adversarial)),
             measures={
                 "stable image": float(f_stable),
                 "adversarial image": float(f_adversarial),
                 "change": float((stable - adversarial).abs().mean()),
+                "kept_share": float(shares[chosen]),
             },
         )
+
+    def _predicted(self, images: Tensor, target: int) -> NDArray[np.floating]:
+        """f of images (N, H, W), (N,)."""
+        found: NDArray[np.floating] = (
+            predict(self.classifier, images[:, None])[1][:, target].cpu().numpy()
+        )
+        return found
+
+    @staticmethod
+    def _reached(predicted: NDArray[np.floating], side: int, wanted: float) -> NDArray[np.bool_]:
+        """Whether predictions (N,) left the side of the film."""
+        return np.asarray(predicted < wanted if side else predicted >= wanted)
 
     def _note(
         self, reached: bool, side: int, before: float, f_stable: float, f_adversarial: float

@@ -26,7 +26,7 @@ from explainers.counterfactual.inversion import (
     fitting_targets,
     invert,
 )
-from explainers.counterfactual.kept_change import WIDENINGS, WIDER, kept_change
+from explainers.counterfactual.kept_change import kept_change, widened
 from explainers.counterfactual.wanted import REACHED_WITHIN, check_targets
 from explainers.differentiation import checked_targets, left_as_found, predict, stop_if
 from explainers.generators.structure_class import StructureClass
@@ -231,7 +231,7 @@ class StructureClassTraversal:
         does.
         """
         adds, far = origin == 0, -1 if origin == 0 else 0
-        reference, share = frames[origin : origin + 1], self.keep
+        reference = frames[origin : origin + 1]
         change = frames - reference
 
         def done(images: Tensor) -> bool:
@@ -239,13 +239,12 @@ class StructureClassTraversal:
             return f >= wanted if adds else f <= wanted
 
         obtained = done(frames)
-        if share >= 1:
+        if self.keep >= 1:
             return frames, 1.0
-        for tries_left in reversed(range(WIDENINGS + 1)):
+        for share in widened(self.keep):
             shown = reference + kept_change(change, torch.full((len(frames),), share))
-            if not tries_left or not obtained or done(shown):
+            if not obtained or done(shown):
                 break
-            share = min(share * WIDER, 1.0)
         return shown, share
 
     def _lambdas(self, adds: bool) -> tuple[NDArray[np.float64], int]:

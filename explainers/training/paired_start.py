@@ -17,6 +17,7 @@ themselves (Chu et al. 2017, arXiv:1712.02950), but not soon.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -74,6 +75,14 @@ class DrawnPairs:
     drawn: NDArray[np.uint8]
     faint: NDArray[np.uint8]
     contrasts: NDArray[np.int64]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the images and their contrasts, hexadecimal."""
+        found = hashlib.sha256()
+        for values in (self.without, self.usual, self.drawn, self.faint, self.contrasts):
+            found.update(np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()
 
 
 @torch.no_grad()
@@ -373,7 +382,7 @@ def train_paired_start(
             shape=shape,
             contrasts=[asdict(each) for each in contrasts],
             classifier=classifier_digest,
-            pairs=len(pairs.contrasts),
+            pairs=pairs.digest,
             begin_with="" if begin_with is None else begin_with.weights_digest,
             seed=settings.seed,
             batch_size=settings.batch_size,

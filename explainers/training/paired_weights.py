@@ -27,6 +27,8 @@ class PairedWeights:
         Of the distance between the generators of stable and of adversarial images.
     closeness
         Of rec(s, a).
+    place
+        Of |x − s| where a differs from x.
 
     Raises
     ------
@@ -44,6 +46,7 @@ class PairedWeights:
     penalty: float = 1.0
     parameters: float = 0.0
     closeness: float = 0.0
+    place: float = 0.0
 
     def __post_init__(self) -> None:
         wrong = {name: value for name, value in asdict(self).items() if not 0 <= value < 1e6}

@@ -14,6 +14,7 @@ from pages.exploring.request import SHIFT_AXIS
 _PAGE, _PLOT, _GRID, _INK, _MUTED = "#0b0d10", "#12151a", "#2a3038", "#c9d0d8", "#8d96a1"
 _LINE, _MARK, _GOAL = "#56b4e9", "#e69f00", "#cc79a7"
 _RESIDUAL = "#009e73"
+_NEAR_TOP = 0.9
 HEIGHT_PX = 222
 
 
@@ -24,6 +25,7 @@ def prediction_curve(
     *,
     axis: str = SHIFT_AXIS,
     word: str = "λ",
+    origin: str = "reconstruction",
 ) -> go.Figure:
     """Draw the probability of every frame against its step.
 
@@ -40,6 +42,8 @@ def prediction_curve(
         (T,), f of the residual frames, drawn as a second line.
     axis, word
         What the steps count: for the axis, and in a word.
+    origin
+        What the unshifted frame is.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def prediction_curve(
         textposition="bottom right",
         textfont={"size": 11},
         name="f(x′₀)",
-        hovertemplate="reconstruction<br>f %{y:.3f}<extra></extra>",
+        hovertemplate=f"{origin}<br>f %{{y:.3f}}<extra></extra>",
     )
     _add_goals(figure, film, goals)
     if residual is not None:
@@ -95,13 +99,15 @@ def prediction_curve(
             hovertemplate=f"residual frame %{{customdata}}<br>{word} "
             "%{x:.3g}<br>f %{y:.3f}<extra></extra>",
         )
+        ends = residual[[0, -1]]
+        end = int(ends.argmax())  # at the lower one stand the names of the frames
         figure.add_annotation(
-            x=low,
-            y=float(residual[0]),
+            x=(low, high)[end],
+            y=float(ends[end]),
             text="residual",
             showarrow=False,
-            xanchor="left",
-            yanchor="bottom",
+            xanchor=("left", "right")[end],
+            yanchor="bottom" if ends[end] < _NEAR_TOP else "top",
             font={"size": 11, "color": _RESIDUAL},
         )
     figure.update_traces(unselected={"marker": {"opacity": 1}, "textfont": {"color": _INK}})

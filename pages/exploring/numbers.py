@@ -16,7 +16,7 @@ from explainers.record import Counterfactual
 from pages.exploring.explanations import Explained, map_title
 from pages.exploring.films import Film
 from pages.exploring.metrics import Truth, chance, measure_film, measure_map
-from pages.exploring.request import PAIRED, is_shift, step_word, variant_title
+from pages.exploring.request import is_shift, origin_word, step_word, variant_title
 
 LARGE_MOVE = 0.15
 """Change of the probability by reconstruction alone beyond which the page says so."""
@@ -34,6 +34,7 @@ MEASURES: Final[Mapping[str, tuple[str, float]]] = MappingProxyType(
         "stable image": ("f of the stable image", 1),
         "adversarial image": ("f of the adversarial image", 1),
         "change": ("Mean |s − a|, grey levels", 255),
+        "kept_share": ("Pixels whose change is shown, %", 100),
     }
 )
 """Measures of records that the page shows, in plain words, with what they are multiplied by."""
@@ -157,7 +158,7 @@ def numbers_html(
         end = word if is_shift(explained.method) else "frame"
         cells = [
             ("f(x), the film", f"{film.probability_image:.2f}"),
-            (f"f(x′₀), {_origin(explained)}", f"{film.probability_reconstruction:.2f}"),
+            (f"f(x′₀), {origin_word(explained.method)}", f"{film.probability_reconstruction:.2f}"),
             (f"f at the lowest {end}", f"{film.probabilities[0]:.2f}{_flipped(flips)}"),
             ("… of the residual frame", _lowest_residual(explained)),
             (f"f at the highest {end}", f"{film.probabilities[-1]:.2f}{_flipped(rises)}"),
@@ -223,15 +224,10 @@ def _remarks(explained: Explained) -> list[str]:
     moved = film.probability_reconstruction - film.probability_image
     if abs(moved) > LARGE_MOVE:
         said.append(
-            f"The {_origin(explained)} alone moves the prediction by {moved:+.2f}: part of what "
-            "the classifier saw is not in these frames."
+            f"The {origin_word(explained.method)} alone moves the prediction by {moved:+.2f}: "
+            "part of what the classifier saw is not in these frames."
         )
     return said
-
-
-def _origin(explained: Explained) -> str:
-    """What a moving film starts from."""
-    return "stable image" if explained.method in PAIRED else "reconstruction"
 
 
 def _truth_html(rows: Sequence[Row], truth: Truth | None, shown: Sequence[str]) -> str:

@@ -77,6 +77,11 @@ def is_shift(method: str) -> bool:
     return any(each.name == "frames_below" for each in spec(method).parameters)
 
 
+def origin_word(variant: str) -> str:
+    """What the moving film of a variant starts from."""
+    return "stable image" if variant in PAIRED else "reconstruction"
+
+
 def step_word(method: str) -> str:
     """Return what the steps of a method's moving film count, in a word."""
     return STEP_WORDS.get(method, "λ")

@@ -18,7 +18,7 @@ from explainers.record import Counterfactual
 from explainers.residual import residual_frames
 from pages.exploring.explanations import Explained, map_title
 from pages.exploring.films import Film
-from pages.exploring.request import PAIRED, Task, step_word
+from pages.exploring.request import PAIRED, Task, origin_word, step_word
 from pages.parts.context import Visit
 from pages.parts.viewer.component import Reading, ViewerPanel, ViewerSettings, show_viewer
 from pages.web.scratch import Scratch, scratch
@@ -103,7 +103,7 @@ def show_pictures(
         origin=first.origin if first is not None else 0,
         aspect=film.aspect,
         reserved_px=400 if len(rows) == 1 else 215,
-        origin_word="reconstruction",
+        origin_word=origin_word(rows[0][0].method),
         columns=n_columns if len(rows) > 1 else 0,
         modes=MODES if first is not None else (),
         readings=tuple(_reading(each, len(rows)) for each, _ in rows if each.film is not None),

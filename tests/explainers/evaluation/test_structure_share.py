@@ -14,8 +14,7 @@ from explainers.evaluation.translation import Subject
 from explainers.evaluation.translators import Method, Translated
 from explainers.generators.paired import Contrast
 from explainers.generators.vae import VAE, VAEShape
-from explainers.training.films import Films
-from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
+from tests.support.bright_square import FINDING, SIDE, SquareSeer, square_films, squares
 
 N = 40
 
@@ -40,20 +39,7 @@ def cases(tmp_path):
 
 @pytest.fixture
 def subject():
-    images = squares(n=N)
-    films = Films(
-        findings=(FINDING,),
-        images=images.images,
-        masks=np.zeros((N, SIDE, SIDE), np.uint16),
-        labels=(np.arange(N) % 2).astype(np.float32)[:, None],
-        case_ids=np.array([f"c{k}" for k in range(N)]),
-        patient_ids=np.array([f"p{k // 2}" for k in range(N)]),
-        splits=np.full(N, "test"),
-        removed=np.full(N, -1),
-        digest="films",
-        sources=("tiny",),
-        simulated=False,
-    )
+    films = square_films(N, masked=False, simulated=False)
     torch.manual_seed(0)
     vae = VAE(VAEShape(SIDE, (4, 8), 4, 1), "vae").eval().requires_grad_(False)
     return Subject(films, SquareSeer(), (Contrast(FINDING, 0),), vae, limit=12)

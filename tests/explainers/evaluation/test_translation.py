@@ -30,11 +30,16 @@ from explainers.evaluation.translators import (
 from explainers.generators.mgen import MaskGenerator, MaskShape
 from explainers.generators.paired import Contrast, PairedGenerators, PairedShape
 from explainers.generators.vae import VAE, VAEShape
-from explainers.training.films import Films
-from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
+from tests.support.bright_square import (
+    FINDING,
+    MIDDLE,
+    SIDE,
+    SquareSeer,
+    square_films,
+    squares,
+)
 
 CONTRASTS = (Contrast(FINDING, 0),)
-MIDDLE = slice(SIDE // 2 - 2, SIDE // 2 + 2)
 BLUE, ORANGE = (86, 180, 233), (230, 159, 0)
 
 
@@ -55,26 +60,13 @@ def vae():
 
 @pytest.fixture(scope="module")
 def subject(vae):
-    return Subject(films_with_masks(), SquareSeer(), CONTRASTS, vae, Oracle(), limit=20)
-
-
-def films_with_masks(simulated=True):
-    images = squares(n=48)
-    n = len(images.images)
-    masks = np.zeros((n, SIDE, SIDE), np.uint16)
-    masks[1::2, MIDDLE, MIDDLE] = 1
-    return Films(
-        findings=(FINDING,),
-        images=images.images,
-        masks=masks,
-        labels=(np.arange(n) % 2).astype(np.float32)[:, None],
-        case_ids=np.array([f"case {k}" for k in range(n)]),
-        patient_ids=np.array([f"patient {k // 2}" for k in range(n)]),
-        splits=np.full(n, "test"),
-        removed=np.full(n, -1),
-        digest="films",
-        sources=("phantom/1",),
-        simulated=simulated,
+    return Subject(
+        square_films(48, masked=True, simulated=True),
+        SquareSeer(),
+        CONTRASTS,
+        vae,
+        Oracle(),
+        limit=20,
     )
 
 
@@ -206,7 +198,7 @@ def test_a_task_without_masks_or_oracle_and_a_method_that_draws_one_image_are_na
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(vae):
-    films = films_with_masks()
+    films = square_films(48, masked=True, simulated=True)
     with pytest.raises(ExplainerError, match="VAE takes images of 32 pixels"):
         Subject(films, SquareSeer(), CONTRASTS, VAE(VAEShape(32, (4, 8), 4, 1)))
     with pytest.raises(ExplainerError, match="and 0 on side 1; the table needs 8"):
@@ -218,7 +210,9 @@ def test_what_does_not_fit_is_refused_in_a_sentence(vae):
 
 
 def test_other_real_images_are_of_other_patients_from_the_same_part_of_the_split(vae):
-    subject = Subject(films_with_masks(), SquareSeer(), CONTRASTS, vae, limit=12)
+    subject = Subject(
+        square_films(48, masked=True, simulated=True), SquareSeer(), CONTRASTS, vae, limit=12
+    )
     taken, left = subject.sides[0][1], subject.spares[0][1]
     assert len(taken) == len(left) == 12
     assert not set(subject.patients(taken)) & set(subject.patients(left))

@@ -20,7 +20,7 @@ from explainers.training.mgen import (
     train_mgen,
 )
 from explainers.training.publish_mgen import evaluate_mgen, publish_mgen
-from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
+from tests.support.bright_square import FINDING, MIDDLE, SIDE, SquareSeer, squares
 
 SHAPE = MaskShape(SIDE, (8, 16), blur=0.25)
 CONTRASTS = (Contrast(FINDING, 0),)
@@ -47,8 +47,7 @@ def test_a_trained_mask_lies_on_the_evidence_and_takes_it_away(trained):
     (found,) = Mgen(classifier=SquareSeer(), mgen=network).explain(
         test.image_batch(np.array([1])), [Goal(FINDING)]
     )
-    middle = slice(SIDE // 2 - 2, SIDE // 2 + 2)
-    assert found.values[middle, middle].mean() > 2 * np.delete(found.values, range(4, 12), 0).mean()
+    assert found.values[MIDDLE, MIDDLE].mean() > 2 * np.delete(found.values, range(4, 12), 0).mean()
     assert found.values.min() >= 0 and found.values.max() <= 1
 
 

@@ -23,11 +23,12 @@ from explainers.training.paired import (
     STABLE,
     PairedSettings,
     PairedTask,
+    error_at_change,
     reconstruction,
     train_paired,
 )
 from explainers.training.paired_weights import PairedWeights, read_weights
-from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
+from tests.support.bright_square import FINDING, MIDDLE, SIDE, SquareSeer, squares
 
 SHAPE = PairedShape(SIDE, (8, 16), 1)
 CONTRASTS = (Contrast(FINDING, 0),)
@@ -73,9 +74,8 @@ def test_what_changes_is_where_the_classifier_looks(syce):
         assert each.origin == (len(each.frames) - 1 if side else 0)
         assert (np.diff(each.probabilities) >= -1e-6).all()
         change = each.to_attribution("max")
-        middle = slice(SIDE // 2 - 2, SIDE // 2 + 2)
-        assert change[middle, middle].mean() > 4 * change.mean()
-        assert each.difference[middle, middle].mean() > 0.1  # brighter with the finding
+        assert change[MIDDLE, MIDDLE].mean() > 4 * change.mean()
+        assert each.difference[MIDDLE, MIDDLE].mean() > 0.1  # brighter with the finding
 
 
 def test_a_pair_that_has_learnt_nothing_returns_its_input_and_says_so():
@@ -88,6 +88,59 @@ def test_a_pair_that_has_learnt_nothing_returns_its_input_and_says_so():
     ):
         assert np.allclose(each.frames, image.numpy(), atol=1e-6) and len(each.frames) == 2
         assert not each.reached and "did not change the prediction" in each.note
+
+
+class Faint(PairedGenerators):
+    """Darkens or brightens the middle, and everything else a little."""
+
+    def __init__(self, elsewhere):
+        super().__init__("cyce", SHAPE, CONTRASTS)
+        self.elsewhere = elsewhere
+
+    def adversarial(self, images, contrasts, side):
+        made = images + self.elsewhere
+        made[:, :, MIDDLE, MIDDLE] = 0.3 if side else 0.9
+        return made
+
+
+def test_of_the_change_the_strongest_part_is_shown():
+    batch = squares().image_batch(np.arange(2))
+    outside = np.ones((SIDE, SIDE), bool)
+    outside[MIDDLE, MIDDLE] = False
+    for keep, touched in ((0.1, 0.0), (1.0, 0.02)):
+        explainer = CyCE(classifier=SquareSeer(), cyce=Faint(0.02), keep=keep)
+        for side, (each, image) in enumerate(
+            zip(explainer.explain(batch, [Goal(FINDING)] * 2), batch[:, 0].numpy(), strict=True)
+        ):
+            assert each.reached and each.measures["kept_share"] == pytest.approx(keep)
+            end = each.frames[0 if side else -1]
+            assert np.allclose(end[outside] - image[outside], touched, atol=1e-5)
+            assert np.abs(end - image)[MIDDLE, MIDDLE].mean() > 0.4
+
+
+def test_more_of_the_change_is_shown_where_the_strongest_part_does_not_turn_the_prediction():
+    batch = squares().image_batch(np.arange(2))
+    explainer = CyCE(classifier=SquareSeer(), cyce=Faint(0.0), keep=1 / SIDE**2)
+    for each in explainer.explain(batch, [Goal(FINDING)] * 2):
+        assert each.reached and each.measures["kept_share"] == 1
+
+
+@pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
+def test_a_share_to_keep_that_is_none_is_refused(keep):
+    with pytest.raises(ExplainerError, match="expected one above 0 and at most 1"):
+        CyCE(classifier=SquareSeer(), cyce=Faint(0.0), keep=keep)
+
+
+def test_the_error_at_the_change_weighs_every_pixel_by_how_much_it_changed():
+    x = torch.zeros(2, 1, 4, 4)
+    a, s = x.clone(), x.clone()
+    a[:, 0, 0, 0], a[:, 0, 1, 1] = 0.3, -0.1
+    s[0, 0, 0, 0], s[1, 0, 3, 3] = 0.2, 0.9  # of the second film the error is elsewhere
+    s.requires_grad_()
+    error = error_at_change(x, a.requires_grad_(), s)
+    assert error.item() == pytest.approx((0.75 * 0.2 + 0) / 2)
+    error.backward()
+    assert a.grad is None and s.grad[0, 0, 0, 0] > 0
 
 
 def test_generators_of_another_classifier_are_named_in_the_note():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,12 +22,11 @@ from explainers.training.paired_start import (
     train_paired_start,
 )
 from explainers.training.paired_weights import read_weights
-from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
+from tests.support.bright_square import FINDING, MIDDLE, SIDE, SquareSeer, squares
 
 SHAPE = PairedShape(SIDE, (8, 16), 1)
 CONTRASTS = (Contrast(FINDING, 0),)
 ONE_LABEL = np.ones((4, 1), np.float32)
-MIDDLE = slice(SIDE // 2 - 2, SIDE // 2 + 2)
 
 
 class Squares:
@@ -104,6 +105,14 @@ def test_a_started_pair_adds_and_removes_and_a_training_begins_there(tmp_path) -
             "cyce", squares(), SquareSeer(), CONTRASTS, one_step, tmp_path / "no",
             begin_with=other, **more,
         )  # fmt: skip
+
+
+def test_other_pairs_are_another_training() -> None:
+    one, other = drawn(n=8), drawn(n=8)
+    assert one.digest == other.digest
+    faint = one.faint.copy()
+    faint[0, 0, 0] ^= 1
+    assert replace(one, faint=faint).digest != one.digest
 
 
 class Shaded(PairedGenerators):

@@ -17,10 +17,9 @@ from explainers.training.paired import PairedSettings
 from explainers.training.paired_figures import evaluate_paired
 from explainers.training.paired_weights import PairedWeights
 from explainers.training.publish_paired import publish_paired
-from tests.support.bright_square import FINDING, SIDE, SquareSeer, squares
+from tests.support.bright_square import FINDING, MIDDLE, SIDE, SquareSeer, squares
 
 CONTRASTS = (Contrast(FINDING, 0),)
-MIDDLE = slice(SIDE // 2 - 2, SIDE // 2 + 2)
 
 
 class Truth(PairedGenerators):
