@@ -36,7 +36,7 @@ FINDINGS_HELP = (
     "What the pair tells apart: findings, separated by commas; 3-8 for one digit against another; "
     "'all' (each against the rest) or 'each-against-each'."
 )
-TASK_HELP = "Table of the weights.  [default: films, or digits]"
+TASK_HELP = "Table of the weights, in explainers/training/paired.toml.  [default: films, or digits]"
 
 
 def contrast_options(function: Callable[..., None]) -> Callable[..., None]:

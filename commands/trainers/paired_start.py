@@ -87,5 +87,6 @@ def command(
     save_paired(job.out, pair)
     click.echo(f"{len(pairs.contrasts)} pairs imitated for {run.epochs:.1f} epochs.")
     click.echo(
-        f"Wrote {job.out}; begin with it: counterlight train {system} --begin-with {job.out}"
+        f"Wrote {job.out}; begin with it: counterlight train {system} --task begun "
+        f"--begin-with {job.out}"
     )
