@@ -17,14 +17,13 @@ WIDENINGS: Final = 2
 """Times as large a share is kept where one does not suffice, and at most so many times: more would
 be more than the finding, over a whole film."""
 
+_BLUR: Final = 1 / 64  # standard deviation as a share of the image's side
+_TINY: Final = 1e-9
+
 
 def widened(keep: float) -> tuple[float, ...]:
     """Return the shares that are tried one after the other, all at most 1."""
     return tuple(min(keep * WIDER**times, 1.0) for times in range(WIDENINGS + 1))
-
-
-_BLUR: Final = 1 / 64  # standard deviation as a share of the image's side
-_TINY: Final = 1e-9
 
 
 def kept_change(change: Tensor, keep: Tensor) -> Tensor:

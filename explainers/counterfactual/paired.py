@@ -188,18 +188,16 @@ class PairedExplainer(ABC):
         wanted = OPERATING_POINT if goal.target is None else goal.target
         shares = torch.tensor((*widened(self.keep), 1.0))
         stables, adversarials = (
-            (image + kept_change((drawn - image).expand(len(shares), -1, -1, -1), shares))[:, 0]
-            for drawn in (stable, adversarial)
+            _strongest(image, drawn, shares) for drawn in (stable, adversarial)
         )
-        turned = self._reached(self._predicted(adversarials, target), side, wanted)
+        turned = _reached(self._predicted(adversarials, target), side, wanted)
         chosen = int((turned == turned[-1]).argmax())  # all of the change is the last
-        stable, adversarial = stables[chosen], adversarials[chosen]
+        stable, adversarial, reached = stables[chosen], adversarials[chosen], bool(turned[chosen])
         ends = (stable, adversarial) if side == 0 else (adversarial, stable)
         share = torch.linspace(0, 1, self.between + 2)[:, None, None]
         frames = ((1 - share) * ends[0] + share * ends[1]).clamp(0, 1)
         predicted = self._predicted(frames, target)
         f_stable, f_adversarial = (predicted[-1], predicted[0])[:: 1 if side else -1]
-        reached = bool(turned[chosen])
         steps = np.linspace(-1, 0, len(frames)) if side else np.linspace(0, 1, len(frames))
         return Counterfactual(
             frames=frames.cpu().numpy().astype(np.float32),
@@ -226,11 +224,6 @@ class PairedExplainer(ABC):
         )
         return found
 
-    @staticmethod
-    def _reached(predicted: NDArray[np.floating], side: int, wanted: float) -> NDArray[np.bool_]:
-        """Whether predictions (N,) left the side of the film."""
-        return np.asarray(predicted < wanted if side else predicted >= wanted)
-
     def _note(
         self, reached: bool, side: int, before: float, f_stable: float, f_adversarial: float
     ) -> str:
@@ -251,6 +244,17 @@ class PairedExplainer(ABC):
                 "The generators were trained against another classifier than the one explained."
             )
         return " ".join(said)
+
+
+def _strongest(image: Tensor, drawn: Tensor, shares: Tensor) -> Tensor:
+    """An image (1, H, W) with the strongest shares (K,) of what was drawn on it, (K, H, W)."""
+    change = (drawn - image).expand(len(shares), -1, -1, -1)
+    return (image + kept_change(change, shares))[:, 0]
+
+
+def _reached(predicted: NDArray[np.floating], side: int, wanted: float) -> NDArray[np.bool_]:
+    """Whether predictions (N,) left the side of the film."""
+    return np.asarray(predicted < wanted if side else predicted >= wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
