@@ -12,8 +12,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-WIDER: Final = 1.5
-WIDENINGS: Final = 2
+from explainers.base import ExplainerError
+
+_WIDER: Final = 1.5
+_WIDENINGS: Final = 2
 """Times as large a share is kept where one does not suffice, and at most so many times: more would
 be more than the finding, over a whole film."""
 
@@ -21,9 +23,21 @@ _BLUR: Final = 1 / 64  # standard deviation as a share of the image's side
 _TINY: Final = 1e-9
 
 
+def check_keep(keep: float) -> None:
+    """Refuse a share of the pixels that is none.
+
+    Raises
+    ------
+    ExplainerError
+        If it is not in (0, 1].
+    """
+    if not 0 < keep <= 1:
+        raise ExplainerError(f"keep is {keep}; expected a share of the pixels above 0 and up to 1.")
+
+
 def widened(keep: float) -> tuple[float, ...]:
     """Return the shares that are tried one after the other, all at most 1."""
-    return tuple(min(keep * WIDER**times, 1.0) for times in range(WIDENINGS + 1))
+    return tuple(min(keep * _WIDER**times, 1.0) for times in range(_WIDENINGS + 1))
 
 
 def kept_change(change: Tensor, keep: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from explainers.attribution.batches import check_at_least, check_batch_size
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
-from explainers.counterfactual.kept_change import kept_change, widened
+from explainers.counterfactual.kept_change import check_keep, kept_change, widened
 from explainers.differentiation import checked_targets, left_as_found, predict, stop_if
 from explainers.generators.paired import PairedGenerators
 from explainers.record import Counterfactual, Goal
@@ -70,11 +70,7 @@ class PairedExplainer(ABC):
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size)
         check_at_least(0, between=self.between)
-        if not 0 < self.keep <= 1:
-            raise ExplainerError(
-                f"The share of the pixels to keep is {self.keep}; expected one above 0 and at "
-                "most 1."
-            )
+        check_keep(self.keep)
         if tuple(self.pair.input_size) != tuple(self.classifier.input_size):
             raise ExplainerError(
                 f"The generators take images of {self.pair.input_size} pixels, the classifier of "
@@ -186,13 +182,12 @@ class PairedExplainer(ABC):
     ) -> Counterfactual:
         """Put the two images, and the fade between them, in the order of the prediction."""
         wanted = OPERATING_POINT if goal.target is None else goal.target
-        shares = torch.tensor((*widened(self.keep), 1.0))
-        stables, adversarials = (
-            _strongest(image, drawn, shares) for drawn in (stable, adversarial)
-        )
+        shares = torch.tensor(list(dict.fromkeys((*widened(self.keep), 1.0))))
+        adversarials = _strongest(image, adversarial, shares)
         turned = _reached(self._predicted(adversarials, target), side, wanted)
         chosen = int((turned == turned[-1]).argmax())  # all of the change is the last
-        stable, adversarial, reached = stables[chosen], adversarials[chosen], bool(turned[chosen])
+        adversarial, reached = adversarials[chosen], bool(turned[chosen])
+        stable = _strongest(image, stable, shares[[chosen]])[0]
         ends = (stable, adversarial) if side == 0 else (adversarial, stable)
         share = torch.linspace(0, 1, self.between + 2)[:, None, None]
         frames = ((1 - share) * ends[0] + share * ends[1]).clamp(0, 1)

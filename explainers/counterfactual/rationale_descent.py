@@ -17,7 +17,7 @@ from torch import Tensor
 from explainers.base import Cancelled, ExplainerError
 from explainers.classifiers.base import Classifier
 from explainers.counterfactual.decoding import unchecked_gradient
-from explainers.counterfactual.kept_change import WIDENINGS, WIDER, kept_change
+from explainers.counterfactual.kept_change import kept_change, widened
 from explainers.counterfactual.rationale_notes import SAME, Ending
 from explainers.differentiation import stop_if, to_input_range
 from explainers.generators.base import Autoencoder
@@ -238,10 +238,11 @@ def descend(
     keeps = torch.ones(len(start), device=start.device)
     endings: list[Ending] = ["cap"] * len(start)
     running = torch.arange(len(start), device=start.device)
+    shares = widened(how.keep)
     for k in range(how.cap + 1):
         stop_if(cancelled)
         stage = k // _WIDEN_AFTER
-        keeps[running] = min(how.keep * WIDER ** min(stage, WIDENINGS), 1)
+        keeps[running] = shares[min(stage, len(shares) - 1)]
         met, broken, gradient = _look(
             scoring,
             latents[running],
@@ -249,7 +250,7 @@ def descend(
             wishes.of(running),
             how,
             keeps[running],
-            stage > WIDENINGS,
+            stage >= len(shares),
             0 if k else SAME,
         )
         for case in running[met].tolist():

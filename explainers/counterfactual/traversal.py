@@ -26,7 +26,7 @@ from explainers.counterfactual.inversion import (
     fitting_targets,
     invert,
 )
-from explainers.counterfactual.kept_change import kept_change, widened
+from explainers.counterfactual.kept_change import check_keep, kept_change, widened
 from explainers.counterfactual.wanted import REACHED_WITHIN, check_targets
 from explainers.differentiation import checked_targets, left_as_found, predict, stop_if
 from explainers.generators.structure_class import StructureClass
@@ -113,10 +113,7 @@ class StructureClassTraversal:
             )
         if not self.max_error > 0:
             raise ExplainerError(f"max_error is {self.max_error}; expected a number above 0.")
-        if not 0 < self.keep <= 1:
-            raise ExplainerError(
-                f"keep is {self.keep}; expected a share of the pixels above 0 and up to 1."
-            )
+        check_keep(self.keep)
         self.search  # noqa: B018  checks its numbers
         fitting_targets(self.structure_class, self.classifier)
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from explainers.attribution.batches import check_at_least, check_batch_size
 from explainers.base import Cancelled, ExplainerError, OnProgress
 from explainers.classifiers.base import Classifier
+from explainers.counterfactual.kept_change import check_keep
 from explainers.counterfactual.rationale_descent import (
     Descent,
     LatentClassifier,
@@ -137,10 +138,7 @@ class VisualRationale:
                 f"rho is {self.rho} and certain {self.certain}; expected predictions between 0 and "
                 "1, or 0 for none."
             )
-        if not 0 < self.keep <= 1:
-            raise ExplainerError(
-                f"keep is {self.keep}; expected a share of the pixels above 0 and up to 1."
-            )
+        check_keep(self.keep)
         if self.summed not in (0, 1):
             raise ExplainerError(f"summed is {self.summed}; expected 0 (mean) or 1 (sum).")
         if self.head not in ("auto", "classifier", "latent"):

@@ -127,7 +127,7 @@ def test_more_of_the_change_is_shown_where_the_strongest_part_does_not_turn_the_
 
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
 def test_a_share_to_keep_that_is_none_is_refused(keep):
-    with pytest.raises(ExplainerError, match="expected one above 0 and at most 1"):
+    with pytest.raises(ExplainerError, match="expected a share of the pixels above 0 and up to 1"):
         CyCE(classifier=SquareSeer(), cyce=Faint(0.0), keep=keep)
 
 
@@ -257,6 +257,7 @@ def test_images_are_sorted_by_the_prediction_and_an_empty_side_is_refused(tmp_pa
 def test_weights_are_read_from_a_file_and_wrong_ones_are_named(tmp_path):
     assert read_weights("digits", "syce").gan == 0.25
     assert read_weights("pneumonia", "cyce").cycle_class == 0.01
+    assert read_weights("begun", "syce").place == 4
     with pytest.raises(ExplainerError, match=r"no table \[digits.nothing\]; it has digits.syce"):
         read_weights("digits", "nothing")
     wrong = tmp_path / "weights.toml"
